@@ -1,0 +1,227 @@
+"""What a run yields: a closed union of frozen values, stored as the trace of a turn.
+
+Every event carries `milliseconds`: the time that the step took which it reports (0 where it reports no work).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from agentkit.messages import CallStatus, ToolCall, ToolEffect, ToolResult, Value
+
+DeclineReason: TypeAlias = Literal["out_of_scope", "no_evidence", "not_answered", "limit"]
+"""Why a turn ended with "I don't know": not a subject of the bot, nothing found, found but it does not answer
+the question, or a limit stopped the run."""
+
+ReplySource: TypeAlias = Literal[
+    "generated", "quoted", "template", "stored_answer", "question", "declined", "hand_off"
+]
+"""Where the words of a reply come from: written by the generator and checked, quoted from evidence, rendered
+from a tool result, a stored answer of an intent, a question for a missing value, a refusal, a hand-off."""
+
+
+class _Event(Value):
+    milliseconds: float = 0.0
+
+
+class TurnStarted(_Event):
+    """The user message is stored: from here on nothing loses it."""
+
+    type: Literal["turn_started"] = "turn_started"
+    conversation_id: str
+    turn_id: str
+    text: str
+    resumed: bool = False
+
+
+class IntentRecognised(_Event):
+    """The calibrated decision of the encoder; `intent` is None when the message is out of scope."""
+
+    type: Literal["intent_recognised"] = "intent_recognised"
+    intent: str | None
+    probability: float
+    ranking: tuple[tuple[str, float], ...] = ()
+
+
+class Recollection(Value):
+    """One recalled memory: text, cosine similarity to the message, and the conversation it comes from."""
+
+    memory_id: str
+    text: str
+    similarity: float
+    kind: Literal["message", "fact"]
+
+
+class MemoriesRecalled(_Event):
+    """What was found again from earlier conversations of the same user."""
+
+    type: Literal["memories_recalled"] = "memories_recalled"
+    memories: tuple[Recollection, ...]
+
+
+class PassageFound(Value):
+    """One passage of the knowledge with its place and cosine similarity to the question."""
+
+    document: str
+    heading: str
+    text: str
+    similarity: float
+
+
+class PassagesFound(_Event):
+    """What the knowledge search returned, best first."""
+
+    type: Literal["passages_found"] = "passages_found"
+    passages: tuple[PassageFound, ...]
+
+
+class AnswerabilityJudged(_Event):
+    """Whether the evidence answers the question, decided before anything is said.
+
+    Args:
+        answerable: The decision.
+        probability: Calibrated probability that the evidence answers the question.
+        judge: Which judge decided, for example `generator+encoder` or `encoder`.
+    """
+
+    type: Literal["answerability_judged"] = "answerability_judged"
+    answerable: bool
+    probability: float
+    judge: str
+
+
+class ToolsOffered(_Event):
+    """The few tools that entered the prompt and the constraint of this step."""
+
+    type: Literal["tools_offered"] = "tools_offered"
+    names: tuple[str, ...]
+
+
+class GenerationFinished(_Event):
+    """One generation step.
+
+    Args:
+        text: What the generator wrote, raw.
+        calls: The calls parsed from it.
+        finish: Why it ended.
+        prompt_tokens: Length of the prompt.
+        cached_tokens: How many of those were not computed again.
+        generated_tokens: Tokens written.
+        forced_tokens: How many of the written ones the constraint forced.
+        forward_passes: Forward passes for all of it, prompt included.
+    """
+
+    type: Literal["generation_finished"] = "generation_finished"
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    finish: str
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+    forced_tokens: int = 0
+    forward_passes: int = 0
+
+
+class TextDelta(_Event):
+    """A piece of a reply that has passed its checks; all pieces joined are the text of `Replied`."""
+
+    type: Literal["text_delta"] = "text_delta"
+    text: str
+
+
+class GroundingChecked(_Event):
+    """A generated reply was compared with its evidence; `unsupported` are the words that it must not say."""
+
+    type: Literal["grounding_checked"] = "grounding_checked"
+    supported: bool
+    unsupported: tuple[str, ...] = ()
+
+
+class ToolCallStarted(_Event):
+    """The gate let a call through; for a tool with an effect its journal row is durable."""
+
+    type: Literal["tool_call_started"] = "tool_call_started"
+    call: ToolCall
+    effect: ToolEffect
+
+
+class ToolCallFinished(_Event):
+    """A call has its result; `replayed` when it was read from the journal after a crash."""
+
+    type: Literal["tool_call_finished"] = "tool_call_finished"
+    result: ToolResult
+    status: CallStatus
+    replayed: bool = False
+
+
+class LimitReached(_Event):
+    """A limit ended the run; the user gets a polite answer."""
+
+    type: Literal["limit_reached"] = "limit_reached"
+    limit: Literal["steps", "tokens", "seconds", "repeated_call"]
+    detail: str
+
+
+class Declined(_Event):
+    """The bot says that it does not know and offers a person."""
+
+    type: Literal["declined"] = "declined"
+    reason: DeclineReason
+
+
+class HandedOff(_Event):
+    """A person was asked to take over."""
+
+    type: Literal["handed_off"] = "handed_off"
+    reason: str
+
+
+class Replied(_Event):
+    """The reply, with the ids of what it was made from; stored in the same transaction as everything else."""
+
+    type: Literal["replied"] = "replied"
+    text: str
+    source: ReplySource
+    citations: tuple[str, ...] = ()
+
+
+class TurnFinished(_Event):
+    """The turn is committed."""
+
+    type: Literal["turn_finished"] = "turn_finished"
+    turn_id: str
+
+
+Event: TypeAlias = Annotated[
+    TurnStarted
+    | IntentRecognised
+    | MemoriesRecalled
+    | PassagesFound
+    | AnswerabilityJudged
+    | ToolsOffered
+    | GenerationFinished
+    | TextDelta
+    | GroundingChecked
+    | ToolCallStarted
+    | ToolCallFinished
+    | LimitReached
+    | Declined
+    | HandedOff
+    | Replied
+    | TurnFinished,
+    Field(discriminator="type"),
+]
+
+_EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
+
+
+def dump_event(event: Event) -> str:
+    """One event as JSON text."""
+    return _EVENT.dump_json(event).decode()
+
+
+def load_event(text: str | bytes) -> Event:
+    """The inverse of `dump_event`; raises `pydantic.ValidationError` for anything else."""
+    return _EVENT.validate_json(text)

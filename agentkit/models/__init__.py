@@ -1,0 +1,1 @@
+"""Models: what writes (generators), what embeds (encoders), and how their weights are found."""

@@ -1,0 +1,1 @@
+"""The prompts that ship with agentkit: one .jinja file each."""
