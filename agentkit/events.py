@@ -156,6 +156,24 @@ class ToolCallFinished(_Event):
     replayed: bool = False
 
 
+class ArgumentAsked(_Event):
+    """A tool needs a value that nobody has given: the reply asks the user for it, and the next turn goes on."""
+
+    type: Literal["argument_asked"] = "argument_asked"
+    tool: str
+    argument: str
+    intent: str | None = None
+
+
+class CallRefused(_Event):
+    """The gate stopped a call before it ran."""
+
+    type: Literal["call_refused"] = "call_refused"
+    call: ToolCall
+    rule: Literal["unknown_tool", "schema", "provenance", "repeated", "limit"]
+    reason: str
+
+
 class LimitReached(_Event):
     """A limit ended the run; the user gets a polite answer."""
 
@@ -206,6 +224,8 @@ Event: TypeAlias = Annotated[
     | GroundingChecked
     | ToolCallStarted
     | ToolCallFinished
+    | ArgumentAsked
+    | CallRefused
     | LimitReached
     | Declined
     | HandedOff

@@ -35,10 +35,14 @@ class CallTools:
     Args:
         allow_text: The generator may answer with text instead of calling.
         max_calls: At most this many calls in one reply.
+        tools: What may be called, where that is narrower than the tools in the prompt: fewer tools, or the
+            same with narrower schemas. None: the tools of the request as they are. The prompt stays the same
+            either way, so that its key-value cache is reused.
     """
 
     allow_text: bool = True
     max_calls: int = 1
+    tools: Sequence[ToolSpec] | None = None
 
 
 @dataclass(frozen=True)
