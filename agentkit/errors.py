@@ -25,7 +25,8 @@
         ├── StoreCorrupt           the file is not a sound agentkit database
         ├── StoreLocked            another process holds the database
         ├── StoreReadOnly          the file or its folder cannot be written
-        └── StoreTooNew            written by a newer agentkit
+        ├── StoreTooNew            written by a newer agentkit
+        └── TurnConflict           a turn is not in the state that a write needs; nothing was written
 
     ToolFailed, ToolRetry          control flow from a tool to the model; not errors of agentkit
 
@@ -168,6 +169,13 @@ class StoreReadOnly(StoreError):
 
 class StoreTooNew(StoreError):
     """The database was written by a newer agentkit; it is left untouched."""
+
+
+class TurnConflict(StoreError):
+    """A turn is not in the state that a write needs: already recorded, already finished, or never started.
+
+    Nothing was written. It guards the promise that a finished step never runs again.
+    """
 
 
 class ToolRetry(Exception):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 
-from agentkit.messages import CallStatus, ToolCall, ToolEffect, ToolResult, Value
+from agentkit.messages import CallStatus, ToolCall, ToolEffect, ToolResult, TrustLabel, Value
 
 DeclineReason: TypeAlias = Literal["out_of_scope", "no_evidence", "not_answered", "limit"]
 """Why a turn ended with "I don't know": not a subject of the bot, nothing found, found but it does not answer
@@ -46,12 +46,14 @@ class IntentRecognised(_Event):
 
 
 class Recollection(Value):
-    """One recalled memory: text, cosine similarity to the message, and the conversation it comes from."""
+    """One recalled memory: text, cosine similarity to the message, trust, and the conversation it comes from."""
 
     memory_id: str
     text: str
     similarity: float
     kind: Literal["message", "fact"]
+    trust: TrustLabel = "user"
+    conversation_id: str | None = None
 
 
 class MemoriesRecalled(_Event):
@@ -157,12 +159,20 @@ class ToolCallFinished(_Event):
 
 
 class ArgumentAsked(_Event):
-    """A tool needs a value that nobody has given: the reply asks the user for it, and the next turn goes on."""
+    """A tool needs a value that nobody has given: the reply asks the user for it, and the next turn goes on.
+
+    Args:
+        tool: The tool.
+        argument: The argument that is missing.
+        intent: The intent that led to the tool.
+        known: Arguments that are settled already.
+    """
 
     type: Literal["argument_asked"] = "argument_asked"
     tool: str
     argument: str
     intent: str | None = None
+    known: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class CallRefused(_Event):

@@ -1,0 +1,322 @@
+"""What a store promises: no SQL, no connection and no clock in here; the values are in `records`.
+
+The contract, which the tests enforce line by line:
+
+1. **Accepted is stored.** When `begin_turn` returns, the user message survives a crash.
+2. **A turn is all or nothing.** Reply, events, memories and the status of its turn become visible together.
+3. **A finished step never runs again.** A recorded step is read back on resume; a second record is refused.
+4. **A tool with an effect runs at most once**, unless it is idempotent. Its journal row is durable before the
+   call; a call that was started and has no result after a crash is in doubt: it is shown, never repeated.
+5. **One conversation, one order.** Turns, steps and events have a dense `seq` from 0; time orders nothing.
+6. **The database cannot run code.** Rows come back through closed models; what does not fit is refused.
+
+The life of a turn::
+
+    begin_turn -> record_step (a generation) -> start_call -> finish_call -> record_step ... -> commit_turn
+                                             `> record_step (result of a call that needs no journal)
+
+Who may go on with an open turn? Until there is a lease per conversation the rule is simple: whoever opens a
+store for a bot first takes `open_turns()`, resumes or closes each of them, and only then accepts new messages.
+Two processes that resume one turn cannot do an effect twice (3 and 4 hold across processes): the slower one gets
+`TurnConflict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import JsonValue
+
+from agentkit.events import Event
+from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User
+from agentkit.store.records import (
+    ChunkRecord,
+    ConversationRecord,
+    DocumentRecord,
+    EndStatus,
+    JournalRow,
+    JournalStatus,
+    MemoryChanges,
+    MemoryKind,
+    MemoryMark,
+    MemoryRecord,
+    NewChunk,
+    NewMemory,
+    OpenTurn,
+    StepRecord,
+    TurnRecord,
+    TurnStatus,
+)
+
+if TYPE_CHECKING:
+    from agentkit.store.records import Vectors
+
+__all__ = [
+    "ChunkRecord",
+    "ConversationRecord",
+    "Conversations",
+    "DocumentRecord",
+    "EndStatus",
+    "JournalRow",
+    "JournalStatus",
+    "KnowledgeTable",
+    "Memories",
+    "MemoryChanges",
+    "MemoryKind",
+    "MemoryMark",
+    "MemoryRecord",
+    "NewChunk",
+    "NewMemory",
+    "OpenTurn",
+    "StepRecord",
+    "Store",
+    "TurnLog",
+    "TurnRecord",
+    "TurnStatus",
+    "UserStore",
+]
+
+
+class KnowledgeTable(Protocol):
+    """The documents that a bot answers from, cut into chunks with vectors."""
+
+    def documents(self) -> list[DocumentRecord]:
+        """All documents, by path."""
+        ...
+
+    def replace_document(
+        self, path: str, content_hash: str, chunks: Sequence[NewChunk], *, encoder_id: str
+    ) -> None:
+        """Store a document in place of an earlier one of the same path, in one transaction."""
+        ...
+
+    def remove_document(self, path: str) -> None:
+        """Remove a document and its chunks.
+
+        Raises:
+            RecordNotFound: There is no such document.
+        """
+        ...
+
+    def chunk_vectors(self, encoder_id: str) -> tuple[tuple[int, ...], Vectors]:
+        """Ids and vectors (float32 [n, dimension]) of the chunks that this encoder embedded, by path and seq."""
+        ...
+
+    def chunks(self, ids: Iterable[int]) -> list[ChunkRecord]:
+        """The chunks with these ids, in the order asked.
+
+        Raises:
+            RecordNotFound: One of them is gone.
+        """
+        ...
+
+    def version(self) -> int:
+        """A number that grows with every write, by any process; what a reader cached is good while it stays."""
+        ...
+
+
+class Conversations(Protocol):
+    """The conversations of one user, and what was said in them."""
+
+    def new_conversation(self, title: str = "") -> str:
+        """Start a conversation and return its id."""
+        ...
+
+    def conversations(self) -> list[ConversationRecord]:
+        """The user's conversations, oldest first."""
+        ...
+
+    def latest_conversation(self) -> str | None:
+        """The id of the conversation that was started last, if there is one."""
+        ...
+
+    def open_turn(self, turn_id: str) -> OpenTurn:
+        """An open turn with its recorded steps and its journal, to go on with it.
+
+        Raises:
+            TurnConflict: The turn is committed.
+        """
+        ...
+
+    def transcript(self, conversation_id: str, *, last_turns: int | None = None) -> tuple[Message, ...]:
+        """What was said, in order: committed turns only, every call with exactly one result.
+
+        A turn contributes its user message, the generations that call tools with the results, and the reply.
+        Drafts that were not sent are steps, not part of the transcript.
+
+        Args:
+            conversation_id: The conversation.
+            last_turns: Only so many of the latest committed turns.
+        """
+        ...
+
+    def turns(self, conversation_id: str) -> list[TurnRecord]:
+        """The turns of a conversation, open ones too, in order."""
+        ...
+
+    def events(self, turn_id: str) -> tuple[Event, ...]:
+        """The trace of a committed turn, in order."""
+        ...
+
+    def journal(self, turn_id: str) -> list[JournalRow]:
+        """The calls of a turn, in the order they were written."""
+        ...
+
+
+class TurnLog(Protocol):
+    """The writes of a turn, each durable when it returns."""
+
+    def begin_turn(self, conversation_id: str, message: User) -> TurnRecord:
+        """Accept a user message: durable on return.
+
+        Raises:
+            Busy: The conversation has an open turn: it is being answered, or waits to be resumed.
+            InputRejected: The text cannot be stored (a lone surrogate); nothing was.
+        """
+        ...
+
+    def record_step(
+        self,
+        turn_id: str,
+        seq: int,
+        message: Assistant | ToolResult,
+        usage: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Record a finished generation, or the result of a call that was never started: durable on return.
+
+        Args:
+            turn_id: An open turn.
+            seq: The number of the step: steps count from 0 without a gap.
+            message: What was written, or what came of a call that was refused or needs no journal.
+            usage: What it cost.
+
+        Raises:
+            TurnConflict: The turn is not open, the step is already recorded or out of order, a call id was
+                used before in the conversation, or the result belongs to no call that waits for one.
+        """
+        ...
+
+    def start_call(self, turn_id: str, call: ToolCall, *, effect: ToolEffect, idempotent: bool) -> None:
+        """Journal that a call is about to run: durable on return, before the call.
+
+        Raises:
+            TurnConflict: No recorded step holds this very call, or it was started or answered already.
+        """
+        ...
+
+    def finish_call(
+        self, turn_id: str, result: ToolResult, usage: Mapping[str, JsonValue] | None = None
+    ) -> int:
+        """Record the result of a started call as the next step, and in the journal, in one transaction.
+
+        Returns:
+            The number of the step.
+
+        Raises:
+            TurnConflict: The call was not started, or has a result already.
+        """
+        ...
+
+    def resolve_call(self, turn_id: str, call_id: str, result: ToolResult) -> int:
+        """Close a started call whose outcome a crash hid: as `finish_call`, but the journal says `unknown`."""
+        ...
+
+    def commit_turn(
+        self,
+        turn_id: str,
+        *,
+        reply: Assistant,
+        events: Sequence[Event],
+        memories: Sequence[NewMemory],
+        status: EndStatus,
+        results: Sequence[ToolResult] = (),
+    ) -> None:
+        """End a turn: reply, events, memories, last results and status in one transaction.
+
+        Args:
+            turn_id: An open turn.
+            reply: What the user is told; it holds no calls. Without parts it does not enter the transcript.
+            events: The trace, in order.
+            memories: What is remembered of the turn; those without a `turn_id` get this one.
+            status: How it ended.
+            results: Results of calls that have none yet, of status `interrupted`, say. A started call whose
+                result has the status `unknown` is `unknown` in the journal, too.
+
+        Raises:
+            TurnConflict: The turn is not open, or a call would be left without a result.
+        """
+        ...
+
+
+class Memories(Protocol):
+    """What is remembered of one user across conversations."""
+
+    def add_memory(self, memory: NewMemory) -> str:
+        """Store one memory and return its id."""
+        ...
+
+    def memories(self, kind: MemoryKind | None = None) -> list[MemoryRecord]:
+        """All memories, or those of one kind, oldest first."""
+        ...
+
+    def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
+        """The memories with these ids, in the order asked; those that are gone are left out."""
+        ...
+
+    def memory_vectors(self, encoder_id: str) -> tuple[tuple[str, ...], Vectors]:
+        """Ids and vectors (float32 [n, dimension]) of the memories that an encoder embedded, oldest first."""
+        ...
+
+    def memory_changes(self, encoder_id: str, since: MemoryMark | None = None) -> MemoryChanges:
+        """What was added since a mark, by any process; cheap when nothing was."""
+        ...
+
+    def set_memory_vectors(self, encoder_id: str, vectors: Mapping[str, Vectors]) -> None:
+        """Give memories (by id) vectors of another encoder, float32 [dimension] each, in one transaction."""
+        ...
+
+    def remove_memory(self, memory_id: str) -> None:
+        """Remove one memory.
+
+        Raises:
+            RecordNotFound: There is no such memory.
+        """
+        ...
+
+
+class UserStore(Conversations, TurnLog, Memories, Protocol):
+    """Everything one user of one tenant has; nothing of anybody else can be reached through it.
+
+    An id that belongs to somebody else raises `RecordNotFound`, exactly like one that does not exist.
+    """
+
+    @property
+    def tenant(self) -> str:
+        """The tenant."""
+        ...
+
+    @property
+    def user(self) -> str:
+        """The user."""
+        ...
+
+
+class Store(Protocol):
+    """A store of conversations, for many users."""
+
+    def for_user(self, tenant: str, user: str) -> UserStore:
+        """The only way to anybody's data."""
+        ...
+
+    def open_turns(self) -> list[OpenTurn]:
+        """Every accepted turn that is not committed, of all users, in the order they were accepted."""
+        ...
+
+    def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
+        """The documents of a tenant under one name."""
+        ...
+
+    def close(self) -> None:
+        """Close the store; later calls fail with `StoreError`. Closing twice is harmless."""
+        ...
