@@ -1,0 +1,162 @@
+"""Which values may stand for an authority argument: only those that trusted text holds.
+
+An authority argument decides whom or what a call touches (an order number, an address, an amount). Its schema
+is narrowed to the values found in trusted text before the generator writes, so that an invented order number
+is not unlikely but impossible.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from agentkit.messages import Assistant, Message, Part, System, ToolResult, ToolSpec, User
+from agentkit.tools import Tool
+
+_EMAIL: Final = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+_FORMATS: Final[Mapping[str, str]] = {"email": _EMAIL, "date": r"\d{4}-\d{2}-\d{2}"}
+_INTEGER: Final = r"-?\d{1,15}"
+
+
+@dataclass(frozen=True)
+class TrustedText:
+    """Texts that authority arguments may be copied from.
+
+    Args:
+        current: What the user says in this message.
+        earlier: Earlier trusted texts of the conversation, newest first.
+    """
+
+    current: str
+    earlier: tuple[str, ...] = ()
+
+    def everything(self) -> str:
+        """All of it, newest first."""
+        return "\n".join((self.current, *self.earlier))
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """A tool whose authority arguments are limited to known values.
+
+    Args:
+        tool: The tool.
+        spec: Its specification with narrowed schemas.
+        missing: First required authority argument without any known value; None if all are known.
+        determined: The arguments, where the schema leaves exactly one possibility.
+    """
+
+    tool: Tool
+    spec: ToolSpec
+    missing: str | None
+    determined: dict[str, Any] | None
+
+
+def trusted_text(text: str, history: Sequence[Message], this_turn: Sequence[Message] = ()) -> TrustedText:
+    """Collect the parts of a transcript that a user or a trusted tool is the source of, newest first."""
+    earlier = [
+        part.text for message in (*history, *this_turn) for part in _parts(message) if part.trust != "untrusted"
+    ]
+    return TrustedText(current=text, earlier=tuple(reversed(earlier)))
+
+
+def _parts(message: Message) -> tuple[Part, ...]:
+    match message:
+        case User() | ToolResult():
+            return message.parts
+        case Assistant() | System():
+            # What the bot said may repeat untrusted text; what it quotes from tools is in their results.
+            return ()
+
+
+def narrow(tool: Tool, trusted: TrustedText, known: Mapping[str, JsonValue]) -> Narrowed:
+    """Limit the authority arguments of `tool` to values that somebody trusted has named.
+
+    Values of the current message come first, then those settled while the bot was asking for the rest
+    (`known`). Earlier texts of the conversation count only for tools that look: "cancel an order" said after
+    order 1042 was discussed does not mean 1042.
+    """
+    parameters = dict(tool.spec.parameters)
+    properties: dict[str, Any] = dict(parameters.get("properties", {}))
+    required: Sequence[str] = parameters.get("required", ())
+    missing: str | None = None
+    for name in sorted(tool.authority):
+        found = _values(name, properties[name], tool, trusted, known)
+        if found is None:
+            continue
+        if found:
+            properties[name] = {**_without_shape(properties[name]), "enum": list(found)}
+        elif name in required:
+            missing = missing or name
+        else:
+            del properties[name]
+    parameters["properties"] = properties
+    spec = tool.spec.model_copy(update={"parameters": parameters})
+    return Narrowed(tool, spec, missing, _determined(properties, required))
+
+
+def suggestions(tool: Tool, argument: str, trusted: TrustedText) -> tuple[str, ...]:
+    """Values of `argument` that earlier text named: offered in the question, never used without an answer."""
+    pattern = _pattern(tool.spec.parameters["properties"][argument])
+    return _matches(pattern, trusted.earlier) if pattern else ()
+
+
+def listable(tool: Tool, argument: str) -> bool:
+    """Whether the values of `argument` have a shape that can be found in text (a pattern, a number, a date)."""
+    return _pattern(tool.spec.parameters["properties"][argument]) is not None
+
+
+def _determined(properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any] | None:
+    if set(properties) - set(required):
+        return None
+    values = {name: schema.get("enum", ()) for name, schema in properties.items()}
+    if any(len(options) != 1 for options in values.values()):
+        return None
+    return {name: options[0] for name, options in values.items()}
+
+
+def _without_shape(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in schema.items() if k not in ("pattern", "format", "minLength", "maxLength")}
+
+
+def _values(
+    name: str, schema: Mapping[str, Any], tool: Tool, trusted: TrustedText, known: Mapping[str, JsonValue]
+) -> tuple[Any, ...] | None:
+    """Values of one argument; None where the schema is too open to list them: the gate checks these later."""
+    pattern = _pattern(schema)
+    if pattern is None:
+        return (known[name],) if name in known else None
+    convert = int if schema.get("type") == "integer" else str
+    found = _matches(pattern, (trusted.current,))
+    if not found and name in known:
+        return (known[name],)
+    if not found and tool.effect == "read":
+        # The newest text that names any: what is being talked about now.
+        found = next((values for text in trusted.earlier if (values := _matches(pattern, (text,)))), ())
+    return tuple(convert(value) for value in found)
+
+
+def _pattern(schema: Mapping[str, Any]) -> re.Pattern[str] | None:
+    if schema.get("type") == "integer":
+        body = _INTEGER
+    elif schema.get("type") == "string" and schema.get("format") in _FORMATS:
+        body = _FORMATS[schema["format"]]
+    elif schema.get("type") == "string" and _is_anchored(schema.get("pattern", "")):
+        body = schema["pattern"][1:-1]
+    else:
+        return None
+    # Whole tokens only: 1042 is not found in 10425 nor in A-1042.
+    return re.compile(rf"(?<![\w-])(?:{body})(?![\w-])")
+
+
+def _is_anchored(pattern: str) -> bool:
+    return pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith(r"\$")
+
+
+def _matches(pattern: re.Pattern[str], texts: Iterable[str]) -> tuple[str, ...]:
+    found = dict.fromkeys(match.group(0) for text in texts for match in pattern.finditer(text))
+    return tuple(found)

@@ -1,0 +1,145 @@
+"""The loop: perceive, choose a route, follow it, commit, reply.
+
+One synchronous generator of events. Everything up to the commit is yielded as it happens; the reply is yielded
+after the commit, so that nobody is told what a crash could take back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from typing import Literal, assert_never
+
+from agentkit.agent.act import act
+from agentkit.agent.answer import answer_from_passages
+from agentkit.agent.perceive import perceive
+from agentkit.agent.remember import memories_of
+from agentkit.agent.replies import Composed
+from agentkit.agent.route import (
+    Decline,
+    HandOver,
+    Perception,
+    Reason,
+    Route,
+    StoredAnswer,
+    UseKnowledge,
+    UseMemory,
+    UseTools,
+    choose_route,
+)
+from agentkit.agent.turn import Turn
+from agentkit.events import (
+    ArgumentAsked,
+    Declined,
+    Event,
+    HandedOff,
+    LimitReached,
+    Replied,
+    TextDelta,
+    TurnFinished,
+    TurnStarted,
+)
+from agentkit.messages import assistant, tool_result, unanswered_calls
+
+
+def run_turn(turn: Turn, pending: ArgumentAsked | None) -> Iterator[Event]:
+    """Answer one stored user message.
+
+    Args:
+        turn: Its state; fresh, or with the recorded steps of a process that crashed.
+        pending: The question that the bot asked in the previous turn, if it did.
+    """
+    resumed = bool(turn.recorded or turn.journal)
+    yield from _noted(turn, _answer(turn, pending, resumed))
+
+
+def _answer(turn: Turn, pending: ArgumentAsked | None, resumed: bool) -> Iterator[Event]:
+    yield TurnStarted(
+        conversation_id=turn.conversation_id, turn_id=turn.turn_id, text=turn.text, resumed=resumed
+    )
+    # 1. One encoder pass: intent, memories, passages, tools.
+    seen = yield from perceive(turn)
+    # 2. Where does it go?
+    route = choose_route(
+        turn.text,
+        seen,
+        pending=pending,
+        bindings=turn.wiring.bindings,
+        tools=turn.wiring.tools,
+        settings=turn.wiring.settings,
+    )
+    # 3. Go there.
+    composed = yield from _follow(turn, route, seen)
+    # 4. Everything becomes durable together; then the user hears it.
+    replied = Replied(text=composed.text, source=composed.source, citations=composed.citations)
+    finished = TurnFinished(turn_id=turn.turn_id, milliseconds=(time.monotonic() - turn.started) * 1000)
+    limited = any(isinstance(event, LimitReached) for event in turn.events)
+    commit(turn, composed.text, "limited" if limited else "done", (replied, finished), seen)
+    yield TextDelta(text=composed.text)
+    yield replied
+    yield finished
+
+
+def _noted(turn: Turn, events: Iterator[Event]) -> Iterator[Event]:
+    """Keep every event for the trace, until the turn is committed with them."""
+    for event in events:
+        if not turn.committed:
+            turn.events.append(event)
+        yield event
+
+
+def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None, Composed]:
+    replies = turn.wiring.replies
+    match route:
+        case StoredAnswer(intent=intent, template=template):
+            return replies.stored_answer(template, intent, turn.profile)
+        case HandOver(reason=reason):
+            yield HandedOff(reason=reason)
+            return replies.hand_off()
+        case UseTools() | Reason():
+            return (yield from act(turn, route, seen))
+        case UseKnowledge(passages=passages):
+            return (yield from answer_from_passages(turn, seen, passages))
+        case UseMemory(facts=facts):
+            return replies.from_memory(facts)
+        case Decline(reason=reason):
+            yield Declined(reason=reason)
+            return replies.declined(reason)
+        case other:
+            assert_never(other)
+
+
+def commit(
+    turn: Turn,
+    text: str,
+    status: Literal["done", "limited", "interrupted"],
+    last_events: tuple[Event, ...],
+    seen: Perception | None,
+) -> None:
+    """End the turn in one transaction.
+
+    Args:
+        turn: The turn.
+        text: The reply.
+        status: How it ended.
+        last_events: Events that are yielded after the commit and belong to the trace.
+        seen: What was perceived; None if the turn was interrupted before.
+    """
+    results = []
+    for call in unanswered_calls(turn.transcript):
+        row = turn.journal.get(call.id)
+        was_started = call.id in turn.started_calls or (row is not None and row.status == "started")
+        if was_started:
+            words = "It was interrupted; it is not known whether it took effect."
+            results.append(tool_result(call, words, status="unknown"))
+        else:
+            results.append(tool_result(call, "It was interrupted before it ran.", status="interrupted"))
+    turn.store.commit_turn(
+        turn.turn_id,
+        reply=assistant(text),
+        events=(*turn.events, *last_events),
+        memories=memories_of(turn, seen),
+        status=status,
+        results=results,
+    )
+    turn.committed = True

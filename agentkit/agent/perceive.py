@@ -1,0 +1,48 @@
+"""What the encoder says about a message: one pass, and intent, recall, knowledge and tools all read from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+
+from agentkit.agent.route import Perception
+from agentkit.agent.turn import Turn
+from agentkit.events import Event, IntentRecognised, MemoriesRecalled, PassagesFound
+
+_MOST_MEMORIES = 5
+
+
+def perceive(turn: Turn) -> Generator[Event, None, Perception]:
+    """Embed the message once and read everything from the vector; yields what was found."""
+    wiring, settings = turn.wiring, turn.wiring.settings
+    started = time.perf_counter()
+    vector = wiring.encoder.encode([turn.text])[0]  # [d]
+    prediction = wiring.intents.predict(vector) if wiring.intents is not None else None
+    if prediction is not None:
+        yield IntentRecognised(
+            intent=prediction.intent,
+            probability=prediction.probability,
+            ranking=prediction.ranking,
+            milliseconds=_since(started),
+        )
+    started = time.perf_counter()
+    memories = tuple(
+        turn.recall.search(
+            vector,
+            limit=_MOST_MEMORIES,
+            min_similarity=settings.recall_similarity,
+            exclude_conversation=turn.conversation_id,
+        )
+    )
+    if memories:
+        yield MemoriesRecalled(memories=memories, milliseconds=_since(started))
+    started = time.perf_counter()
+    found = wiring.knowledge.search(vector, turn.text, settings.max_passages) if wiring.knowledge else []
+    passages = tuple(p for p in found if p.similarity >= settings.passage_similarity)
+    if passages:
+        yield PassagesFound(passages=passages, milliseconds=_since(started))
+    return Perception(vector, prediction, memories, passages, tuple(wiring.tools.rank(vector)))
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

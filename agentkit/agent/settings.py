@@ -1,0 +1,56 @@
+"""What the author of a bot can set about the loop; every field has a default that works."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from agentkit.messages import Value
+
+
+class Limits(Value):
+    """What stops a run with an event and a polite answer.
+
+    Args:
+        steps: Generations of one turn.
+        tokens: Tokens that the generator may write in one turn.
+        seconds: Wall time of one turn; a tool gets what is left of it.
+        prompt_tokens: Longest prompt; older turns are left out beyond it.
+        repeated_calls: How often the same call with the same arguments may run in one turn.
+        message_characters: Longest user message that is accepted.
+    """
+
+    steps: int = Field(default=6, ge=1, le=100)
+    tokens: int = Field(default=600, ge=16)
+    seconds: float = Field(default=60.0, gt=0)
+    prompt_tokens: int = Field(default=4_000, ge=256)
+    repeated_calls: int = Field(default=1, ge=1)
+    message_characters: int = Field(default=8_000, ge=1)
+
+
+class Settings(Value):
+    """Settings of an agent that are not parts.
+
+    Args:
+        instructions: Who the bot is, in a few sentences; part of every prompt.
+        contact: How a person is reached; quoted when the bot declines.
+        limits: What stops a run.
+        tool_similarity: Without intents, a tool is considered when its description is at least this similar
+            (cosine) to the message. Chosen low: the generator decides, this only skips hopeless cases.
+        passage_similarity: Passages below this cosine similarity are no evidence.
+        recall_similarity: Memories below this cosine similarity are not recalled.
+        memory_answer_similarity: Out-of-scope messages are answered from a recalled fact above this similarity.
+        max_tools: Most tools in the prompt; the encoder ranks them when there are more.
+        max_passages: Most passages given as evidence.
+        history_turns: Most earlier turns that are considered for the prompt.
+    """
+
+    instructions: str = ""
+    contact: str = ""
+    limits: Limits = Limits()
+    tool_similarity: float = Field(default=0.15, ge=-1, le=1)
+    passage_similarity: float = Field(default=0.35, ge=-1, le=1)
+    recall_similarity: float = Field(default=0.35, ge=-1, le=1)
+    memory_answer_similarity: float = Field(default=0.5, ge=-1, le=1)
+    max_tools: int = Field(default=10, ge=1)
+    history_turns: int = Field(default=20, ge=0)
+    max_passages: int = Field(default=4, ge=1)

@@ -1,0 +1,121 @@
+"""The working state of one turn: its parts, its transcript, and what a crashed predecessor already did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from agentkit.agent.ranking import ToolRanking
+from agentkit.agent.replies import Replies
+from agentkit.agent.settings import Settings
+from agentkit.events import Event
+from agentkit.intents import Binding, IntentModel
+from agentkit.knowledge.answerability import Judge
+from agentkit.knowledge.index import KnowledgeIndex
+from agentkit.messages import Assistant, Message, System, ToolCall, ToolResult
+from agentkit.models.protocols import Encoder, Generator
+from agentkit.prompts import PromptLibrary
+from agentkit.store.protocol import JournalRow, UserStore
+
+if TYPE_CHECKING:
+    from agentkit.memory import Recall
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The parts of an agent, shared by all its turns."""
+
+    generator: Generator
+    encoder: Encoder
+    tools: ToolRanking
+    intents: IntentModel | None
+    bindings: Mapping[str, Binding]
+    knowledge: KnowledgeIndex | None
+    judge: Judge
+    prompts: PromptLibrary
+    replies: Replies
+    settings: Settings
+    system: System
+    now: Callable[[], datetime]
+
+
+@dataclass
+class Turn:
+    """One user message on its way to a reply.
+
+    Args:
+        wiring: The agent's parts.
+        store: The user's part of the store.
+        recall: The user's memories.
+        tenant, user, conversation_id, turn_id: Where the turn belongs.
+        profile: What the application knows about the signed-in user.
+        text: The accepted user message.
+        history: Committed messages of earlier turns.
+        recorded: Steps that a crashed process finished: they are replayed, never run again.
+        journal: Calls that a crashed process wrote or started, by call id.
+        transcript: Calls and results of this turn so far.
+        events: The trace so far.
+        started_calls: Calls with an effect that this process has started.
+    """
+
+    wiring: Wiring
+    store: UserStore
+    recall: Recall
+    tenant: str
+    user: str
+    conversation_id: str
+    turn_id: str
+    text: str
+    history: tuple[Message, ...]
+    profile: Mapping[str, JsonValue] = field(default_factory=dict)
+    recorded: list[Message] = field(default_factory=list)
+    journal: dict[str, JournalRow] = field(default_factory=dict)
+    transcript: list[Message] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    started_calls: set[str] = field(default_factory=set)
+    tokens_written: int = 0
+    committed: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float:
+        """`time.monotonic()` value at which the turn is over."""
+        return self.started + self.wiring.settings.limits.seconds
+
+    @property
+    def tokens_left(self) -> int:
+        """Tokens that may still be written."""
+        return self.wiring.settings.limits.tokens - self.tokens_written
+
+    def next_sequence(self) -> int:
+        """Dense number of the next step of this turn."""
+        return len(self.transcript)
+
+    def take_recorded_reply(self) -> Assistant | None:
+        """The generation that a crashed process finished at this point, if it did."""
+        position = self.next_sequence()
+        if position < len(self.recorded) and isinstance(self.recorded[position], Assistant):
+            found = self.recorded[position]
+            assert isinstance(found, Assistant)
+            return found
+        return None
+
+    def recorded_result(self, call: ToolCall) -> ToolResult | None:
+        """The result of a call that a crashed process finished."""
+        results = (m for m in self.recorded if isinstance(m, ToolResult))
+        return next((result for result in results if result.call_id == call.id), None)
+
+    def calls_made(self) -> Sequence[ToolCall]:
+        """The calls of this turn that have a result, in order."""
+        answered = {m.call_id for m in self.transcript if isinstance(m, ToolResult)}
+        calls = (call for m in self.transcript if isinstance(m, Assistant) for call in m.calls)
+        return [call for call in calls if call.id in answered]
+
+    def results(self) -> Sequence[ToolResult]:
+        """The results of this turn, in order."""
+        return [m for m in self.transcript if isinstance(m, ToolResult)]
