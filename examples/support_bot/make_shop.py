@@ -134,9 +134,9 @@ WRITTEN_ORDERS = {
         "ben.castellan",
         "shipped",
         [("LAM-KIL", 2)],
-        shipped=10,
-        arrives=6,  # four working days late: what a worried customer asks about
-        events=[(10, "Galway", "Handed to DHL"), (8, "Athlone", "Departed from the sorting centre")],
+        shipped=11,
+        arrives=5,  # three working days late: what a worried customer asks about
+        events=[(11, "Galway", "Handed to DHL"), (10, "Athlone", "Departed from the sorting centre")],
     ),
     1194: WrittenOrder("ben.castellan", "processing", [("CHA-SIO", 1)], arrives=-3),
 }
@@ -209,7 +209,7 @@ def draw_dates(rng: random.Random, ordered: date, today: date, large: bool, made
         return Dates("cancelled", cancelled=min(today, ordered + timedelta(days=rng.randint(0, 2))))
     to_make = rng.randint(30, 38) if made_to_order else rng.randint(1, 2)
     shipped = add_working_days(ordered, to_make)
-    arrives = add_working_days(shipped, rng.randint(3, 7) if large else rng.randint(2, 4))
+    arrives = add_working_days(shipped, rng.randint(4, 8) if large else rng.randint(2, 4))
     if shipped > today:
         return Dates("processing", expected=arrives)
     if arrives > today:

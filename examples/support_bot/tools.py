@@ -215,7 +215,7 @@ def create_ticket(
 ) -> Result:
     """Pass a problem or a complaint to a person, who answers by e-mail."""
     today = today_of(context)
-    reply_by = after_working_days(today, 1)
+    reply_by = after_working_days(today, 3 if topic == "complaint" else 1)
     key = "/".join([context.tenant, context.user_id, context.conversation_id, context.call_id])
     with shop(context, writing=True) as db:
         customer = signed_in(db, context)
