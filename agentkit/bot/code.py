@@ -1,0 +1,118 @@
+"""The Python files of a bot folder: its tools and its setup. They are the author's code and run as such."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from agentkit.bot.config import CONFIG_FILE, BotConfig
+from agentkit.errors import BotFileError
+from agentkit.plugins import load_plugins
+from agentkit.tools import Tool
+
+
+def tools_of(folder: Path, config: BotConfig) -> list[Tool]:
+    """All tools that `agent.yaml` names, in its order.
+
+    Raises:
+        BotFileError: A file that is missing or fails, a name that no plugin adds, or two tools of one name.
+    """
+    found: dict[str, tuple[Tool, str]] = {}
+    for entry in config.tools:
+        for tool in _tools_of_entry(folder, entry):
+            if tool.name in found:
+                raise BotFileError(
+                    f"the tool {tool.name!r} comes from both {found[tool.name][1]!r} and {entry!r}",
+                    path=folder / CONFIG_FILE,
+                    field="tools",
+                    hint="Rename one of them with @tool(name=…) or drop one entry.",
+                )
+            found[tool.name] = (tool, entry)
+    return [tool for tool, _ in found.values()]
+
+
+def _tools_of_entry(folder: Path, entry: str) -> Sequence[Tool]:
+    if entry.endswith(".py"):
+        module = load_python(folder, entry, field="tools")
+        tools = [value for value in vars(module).values() if isinstance(value, Tool)]
+        if not tools:
+            raise BotFileError(
+                "the file defines no tool", path=folder / entry, hint="Decorate a function with @tool."
+            )
+        return tools
+    report = load_plugins()
+    if entry not in report.tools:
+        known = ", ".join(sorted(report.tools)) or "none"
+        broken = "".join(f" The plugin {b.name} is switched off: {b.reason}." for b in report.broken)
+        raise BotFileError(
+            f"no plugin adds a tool called {entry!r}; the tools are: {known}.{broken}",
+            path=folder / CONFIG_FILE,
+            field="tools",
+            hint="Correct the name, install the plugin, or name a Python file of the bot folder (tools.py).",
+        )
+    return [report.tools[entry]]
+
+
+def run_setup(folder: Path, config: BotConfig) -> None:
+    """Call `reset()` of the setup file, if the bot has one, so that a scenario starts from known data."""
+    if config.setup is None:
+        return
+    module = load_python(folder, config.setup, field="setup")
+    reset = getattr(module, "reset", None)
+    if not callable(reset):
+        raise BotFileError(
+            "the setup file has no function `reset()`",
+            path=folder / config.setup,
+            hint="Define `def reset() -> None` that makes the data anew.",
+        )
+    reset()
+
+
+def load_python(folder: Path, name: str, *, field: str) -> ModuleType:
+    """Run a Python file of the bot folder once and return its module.
+
+    The folder is on the module search path while it runs, so that the files of a bot can import each other.
+
+    Raises:
+        BotFileError: The file is missing, lies outside the folder, or fails when it is run.
+    """
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise BotFileError(
+            f"{name!r} lies outside the bot folder", path=folder / CONFIG_FILE, field=field, hint="Move it inside."
+        )
+    if not path.is_file():
+        raise BotFileError(
+            f"there is no file {name!r} in the bot folder",
+            path=folder / CONFIG_FILE,
+            field=field,
+            hint=f"Create {path.name} or correct the name.",
+        )
+    module_name = f"agentkit_bot_{abs(hash(path)):x}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as problem:
+        del sys.modules[module_name]
+        last = traceback.extract_tb(problem.__traceback__)[-1]
+        line = last.lineno if last.filename == str(path) else None
+        raise BotFileError(
+            f"the file could not be run: {type(problem).__name__}: {problem}",
+            path=path,
+            line=line,
+            hint="Mend the file; `python` on it shows the whole traceback.",
+        ) from problem
+    finally:
+        sys.path.remove(str(path.parent))
+    return module

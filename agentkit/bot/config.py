@@ -1,0 +1,83 @@
+"""What `agent.yaml` may say: a closed model, so that a misspelt key is an error and not a silent default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from agentkit.agent.settings import Limits, Settings
+from agentkit.messages import Value
+from agentkit.yaml_files import load_yaml
+
+DEFAULT_GENERATOR = "qwen2.5-coder-0.5b"
+DEFAULT_ENCODER = "minilm-l6"
+CONFIG_FILE = "agent.yaml"
+
+
+class Thresholds(Value):
+    """Cosine similarities from which something counts; see `agentkit.agent.settings.Settings`."""
+
+    tools: float = Field(default=Settings().tool_similarity, ge=-1, le=1)
+    passages: float = Field(default=Settings().passage_similarity, ge=-1, le=1)
+    recall: float = Field(default=Settings().recall_similarity, ge=-1, le=1)
+    memory_answer: float = Field(default=Settings().memory_answer_similarity, ge=-1, le=1)
+
+
+class BotConfig(Value):
+    """The content of `agent.yaml`.
+
+    Args:
+        name: What the bot is called.
+        description: One line for people who choose among bots.
+        language: Language of the bot's texts, as a tag such as `en`.
+        generator: Catalogue name, folder or Hugging Face id of the generator.
+        encoder: The same for the encoder.
+        instructions: Who the bot is, in a few sentences; part of every prompt, so keep it short.
+        tools: Python files of the folder (`tools.py`) and names of tools that plugins add (`clock`).
+        intents: The file with intents and their examples.
+        knowledge: Folders or Markdown files to answer from.
+        replies: Folder of reply templates: `<tool>.jinja` and `ask_<argument>.jinja`.
+        prompts: Folder whose templates take the place of those that ship.
+        setup: Python file whose `reset()` makes the data that the tools work on; scenarios start from it.
+        contact: How a person is reached; quoted when the bot declines.
+        limits: What stops a run.
+        thresholds: From which similarity something counts.
+    """
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    language: str = "en"
+    generator: str = DEFAULT_GENERATOR
+    encoder: str = DEFAULT_ENCODER
+    instructions: str = ""
+    tools: tuple[str, ...] = ()
+    intents: str | None = None
+    knowledge: tuple[str, ...] = ()
+    replies: str | None = None
+    prompts: str | None = None
+    setup: str | None = None
+    contact: str = ""
+    limits: Limits = Limits()
+    thresholds: Thresholds = Thresholds()
+
+    def settings(self) -> Settings:
+        """The part of it that the loop reads."""
+        return Settings(
+            instructions=self.instructions.strip(),
+            contact=self.contact.strip(),
+            limits=self.limits,
+            tool_similarity=self.thresholds.tools,
+            passage_similarity=self.thresholds.passages,
+            recall_similarity=self.thresholds.recall,
+            memory_answer_similarity=self.thresholds.memory_answer,
+        )
+
+
+def load_config(folder: Path) -> BotConfig:
+    """Read `agent.yaml` of a bot folder.
+
+    Raises:
+        BotFileError: The file is missing or wrong; names file, line and field.
+    """
+    return load_yaml(folder / CONFIG_FILE, BotConfig)

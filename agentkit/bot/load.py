@@ -1,0 +1,149 @@
+"""From a bot folder to a wired agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from agentkit.agent import Agent
+from agentkit.bot.code import tools_of
+from agentkit.bot.config import CONFIG_FILE, BotConfig, load_config
+from agentkit.bot.data import data_folder, database_of
+from agentkit.errors import BotFileError
+from agentkit.intents import Binding, IntentModel, load_examples, train_cached
+from agentkit.knowledge import KnowledgeIndex
+from agentkit.models import Encoder, Generator, load_encoder, load_generator
+from agentkit.models.progress import Progress
+from agentkit.prompts import PromptLibrary
+from agentkit.store.sqlite_store import SqliteStore
+from agentkit.tools import StaticToolset, Tool
+
+
+@dataclass
+class Bot:
+    """A bot that is ready to talk.
+
+    Args:
+        folder: Its folder.
+        config: Its `agent.yaml`.
+        agent: The wired agent.
+        tools: Its tools.
+        database: Where it keeps conversations and memories.
+    """
+
+    folder: Path
+    config: BotConfig
+    agent: Agent
+    tools: tuple[Tool, ...]
+    database: Path
+
+    def close(self) -> None:
+        """Close the store and free the models."""
+        self.agent.close()
+
+
+def open_bot(
+    folder: Path,
+    *,
+    generator: str | Generator | None = None,
+    encoder: str | Encoder | None = None,
+    database: Path | None = None,
+    progress: Progress | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+) -> Bot:
+    """Load everything that `agent.yaml` names and wire it.
+
+    Args:
+        folder: The bot folder.
+        generator: Takes the place of the generator in `agent.yaml`: a reference or a loaded one.
+        encoder: The same for the encoder.
+        database: The SQLite file; None: the bot's own in the user's data folder.
+        progress: Told about downloads, conversions and indexing.
+        now: The clock, aware UTC.
+
+    Raises:
+        BotFileError: Something in the folder is missing or wrong.
+        ModelError: A model cannot be found, fetched or loaded.
+        StoreError: The database cannot be used.
+    """
+    folder = Path(folder)
+    config = load_config(folder)
+    tools = tools_of(folder, config)
+    intents_file = load_examples(folder / config.intents) if config.intents else None
+    bindings = dict(intents_file.bindings) if intents_file else {}
+    _check_bindings(folder, config, bindings, tools)
+    sources = _existing(folder, config)
+    prompts = PromptLibrary([folder / config.prompts] if config.prompts else [])
+    path = database or database_of(folder)
+    store = SqliteStore.open(path, clock=now)
+    if encoder is None or isinstance(encoder, str):
+        encoder = load_encoder(encoder or config.encoder, progress=progress)
+    if generator is None or isinstance(generator, str):
+        generator = load_generator(generator or config.generator, progress=progress)
+    model: IntentModel | None = None
+    if intents_file is not None:
+        model = train_cached(intents_file.examples, encoder, data_folder() / "intents")
+    knowledge = None
+    if sources:
+        knowledge = KnowledgeIndex(store.knowledge("default"), encoder, progress)
+        knowledge.sync(sources)
+    agent = Agent(
+        generator=generator,
+        encoder=encoder,
+        tools=StaticToolset(tools),
+        database=store,
+        intents=model,
+        bindings=bindings,
+        knowledge=knowledge,
+        prompts=prompts,
+        reply_folder=folder / config.replies if config.replies else None,
+        settings=config.settings(),
+        now=now,
+    )
+    return Bot(folder, config, agent, tuple(tools), path)
+
+
+def _existing(folder: Path, config: BotConfig) -> list[Path]:
+    """The folders and files that `agent.yaml` names, all of which must be there."""
+    for field, name in (("replies", config.replies), ("prompts", config.prompts)):
+        if name is not None and not (folder / name).is_dir():
+            raise BotFileError(
+                f"there is no folder {name!r} in the bot folder",
+                path=folder / CONFIG_FILE,
+                field=field,
+                hint=f"Create it, or remove `{field}`.",
+            )
+    for name in config.knowledge:
+        if not (folder / name).exists():
+            raise BotFileError(
+                f"there is no {name!r} in the bot folder",
+                path=folder / CONFIG_FILE,
+                field="knowledge",
+                hint="Create it with Markdown files to answer from, or remove the entry.",
+            )
+    return [folder / name for name in config.knowledge]
+
+
+def _check_bindings(
+    folder: Path, config: BotConfig, bindings: dict[str, Binding], tools: list[Tool]
+) -> None:
+    names = {tool.name for tool in tools}
+    for intent, binding in bindings.items():
+        for name in binding.tools:
+            if name not in names:
+                raise BotFileError(
+                    f"the intent is bound to the tool {name!r}, which the bot does not have; "
+                    f"it has: {', '.join(sorted(names)) or 'none'}",
+                    path=folder / str(config.intents),
+                    field=f"intents.{intent}.tools",
+                    hint=f"Add the tool to `tools` in {CONFIG_FILE}, or correct the name.",
+                )
+        if binding.knowledge and not config.knowledge:
+            raise BotFileError(
+                "the intent is answered from the knowledge, but the bot has none",
+                path=folder / str(config.intents),
+                field=f"intents.{intent}.knowledge",
+                hint=f"Add `knowledge: [knowledge]` to {CONFIG_FILE} and Markdown files to that folder.",
+            )

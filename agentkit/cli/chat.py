@@ -1,0 +1,100 @@
+"""`agentkit chat`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Final
+
+from rich.text import Text
+
+from agentkit.bot import Bot, open_bot
+from agentkit.cli.progress import BarProgress
+from agentkit.cli.render import EventPrinter
+from agentkit.cli.terminal import err, out, show_error
+from agentkit.errors import RequestError
+
+_HELP: Final = """\
+/new      start a new conversation (memories carry over)
+/steps    show or hide what happens between question and reply
+/memory   show what is remembered of you
+/quit     end (Ctrl-D does, too)"""
+
+
+def chat(
+    folder: Path, *, user: str, model: str | None, database: Path | None, new: bool, steps: bool
+) -> None:
+    """Open a bot and talk until the user leaves."""
+    bot = open_bot(folder, generator=model, database=database, progress=BarProgress(err))
+    try:
+        for reply in bot.agent.resume():
+            out.print(Text(f"A turn that was cut off is finished now: {reply.text}", style="yellow"))
+        store = bot.agent.store.for_user("default", user)
+        conversation = None if new else store.latest_conversation()
+        converse(bot, user, conversation or bot.agent.new_conversation(user=user), steps=steps)
+    finally:
+        bot.close()
+
+
+def converse(bot: Bot, user: str, conversation: str, *, steps: bool) -> None:
+    """Read messages and answer them until the input ends.
+
+    Args:
+        bot: An open bot.
+        user: Who is signed in.
+        conversation: The conversation to go on with.
+        steps: Whether inner steps are shown.
+    """
+    interactive = sys.stdin.isatty()
+    if interactive:
+        out.print(Text(f"{bot.config.name}, signed in as {user}. /help shows what you can type.", style="dim"))
+    while True:
+        try:
+            line = _read(interactive)
+        except EOFError:
+            break
+        except KeyboardInterrupt:
+            out.print()
+            break
+        match line.strip():
+            case "":
+                continue
+            case "/quit" | "/exit":
+                break
+            case "/help":
+                out.print(_HELP, markup=False)
+            case "/new":
+                conversation = bot.agent.new_conversation(user=user)
+                out.print(Text("A new conversation.", style="dim"))
+            case "/steps":
+                steps = not steps
+                out.print(Text(f"Inner steps are {'shown' if steps else 'hidden'}.", style="dim"))
+            case "/memory":
+                for record in bot.agent.store.for_user("default", user).memories("fact"):
+                    out.print(Text(f"  {record.created_at:%Y-%m-%d}  {record.text}"))
+            case _:
+                _answer(bot, user, conversation, line, EventPrinter(out, steps=steps))
+
+
+def _read(interactive: bool) -> str:
+    if interactive:
+        # Line editing and history come from readline where Python has it.
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401
+        return input("you ▸ ")
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line
+
+
+def _answer(bot: Bot, user: str, conversation: str, text: str, printer: EventPrinter) -> None:
+    events = bot.agent.stream(text, user=user, conversation=conversation)
+    try:
+        for event in events:
+            printer.event(event)
+    except KeyboardInterrupt:
+        out.print(Text("  stopped; the message is stored", style="yellow"))
+    except RequestError as error:
+        show_error(error)

@@ -1,0 +1,115 @@
+"""`agentkit`: the commands, each a thin layer over what Python programs use, too."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import agentkit
+from agentkit.cli import chat as chat_command
+from agentkit.cli import demo as demo_command
+from agentkit.cli import doctor as doctor_command
+from agentkit.cli import evaluate, memory, models, new, tools
+from agentkit.cli.options import BotArgument, DatabaseOption, ModelOption, UserOption
+from agentkit.cli.terminal import err, out, show_error
+from agentkit.errors import AgentKitError
+
+app = typer.Typer(
+    name="agentkit",
+    help="A local-first agent framework: bots that reason, route, act and remember on your own machine, "
+    "with no key, no network and no GPU.\n\n"
+    "Start with:  agentkit new bot my_bot  and then  agentkit chat my_bot",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(new.app, name="new")
+app.add_typer(tools.app, name="tools")
+app.add_typer(models.app, name="models")
+app.add_typer(memory.app, name="memory")
+app.add_typer(evaluate.app, name="eval")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"agentkit {agentkit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command()
+def chat(
+    bot: BotArgument,
+    user: UserOption = "guest",
+    model: ModelOption = None,
+    database: DatabaseOption = None,
+    new: Annotated[bool, typer.Option("--new", help="Start a new conversation instead of going on.")] = False,
+    steps: Annotated[bool, typer.Option(help="Show what happens between question and reply.")] = True,
+) -> None:
+    """Talk to a bot.
+
+    Every message is stored before it is answered, and memories carry over to the next conversation. Type
+    /help for what else you can type; Ctrl-C stops a reply, Ctrl-D ends the conversation.
+    """
+    chat_command.chat(bot, user=user, model=model, database=database, new=new, steps=steps)
+
+
+@app.command()
+def demo(
+    bot: BotArgument,
+    scenario: Annotated[str, typer.Argument(help="Name of a file in BOT/scenarios, or a path.")] = "demo",
+    model: ModelOption = None,
+    steps: Annotated[bool, typer.Option(help="Show what happens between question and reply.")] = True,
+    then_chat: Annotated[bool, typer.Option("--then-chat", help="Go on chatting afterwards.")] = False,
+) -> None:
+    """Play a scripted conversation on the real models.
+
+    It starts from a fresh database and the bot's own set-up, so it can be repeated. Exits with 1 if something
+    that the scenario expects does not happen.
+    """
+    demo_command.demo(bot, scenario, model=model, steps=steps, then_chat=then_chat)
+
+
+@app.command()
+def doctor(
+    bot: Annotated[Path | None, typer.Argument(help="A bot folder to look at, too.")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Also compare the hash of every weight file.")] = False,
+) -> None:
+    """Look at this machine and say what works, what does not, and what to do about it."""
+    doctor_command.doctor(bot, deep=deep)
+
+
+def main() -> None:
+    """Run the program; errors that a user can cause end it with a message and status 2."""
+    # Weights are fetched by agentkit itself; a library that asks a hub at start-up would only wait for it.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app(standalone_mode=False)
+    except AgentKitError as error:
+        show_error(error)
+        sys.exit(2)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    except typer.Abort:
+        err.print("stopped")
+        sys.exit(130)
+    except KeyboardInterrupt:
+        err.print("\nstopped")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone; Python would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
