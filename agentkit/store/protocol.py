@@ -16,8 +16,8 @@ The life of a turn::
                                              `> record_step (result of a call that needs no journal)
 
 Who may go on with an open turn? Until there is a lease per conversation the rule is simple: whoever opens a
-store for a bot first takes `open_turns()`, resumes or closes each of them, and only then accepts new messages.
-Two processes that resume one turn cannot do an effect twice (3 and 4 hold across processes): the slower one gets
+store for a bot first takes `open_turns()`, resumes or closes each, and only then accepts new messages. Two
+processes that resume one turn cannot do an effect twice (3 and 4 hold across processes): the slower one gets
 `TurnConflict`.
 """
 
@@ -100,7 +100,7 @@ class KnowledgeTable(Protocol):
         ...
 
     def chunk_vectors(self, encoder_id: str) -> tuple[tuple[int, ...], Vectors]:
-        """Ids and vectors (float32 [n, dimension]) of the chunks that this encoder embedded, by path and seq."""
+        """Ids and vectors (float32 [n, dimension]) of the chunks of an encoder, by path and seq."""
         ...
 
     def chunks(self, ids: Iterable[int]) -> list[ChunkRecord]:
@@ -112,7 +112,7 @@ class KnowledgeTable(Protocol):
         ...
 
     def version(self) -> int:
-        """A number that grows with every write, by any process; what a reader cached is good while it stays."""
+        """Grows with every write, by any process: what a reader cached is good while it stays the same."""
         ...
 
 
@@ -219,7 +219,7 @@ class TurnLog(Protocol):
         ...
 
     def resolve_call(self, turn_id: str, call_id: str, result: ToolResult) -> int:
-        """Close a started call whose outcome a crash hid: as `finish_call`, but the journal says `unknown`."""
+        """Close a started call whose outcome a crash hid: `finish_call`, but the journal says `unknown`."""
         ...
 
     def commit_turn(

@@ -1,0 +1,130 @@
+"""The conversations of a user and what is read from them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import ValidationError
+
+from agentkit.events import Event, load_event
+from agentkit.messages import Message, ToolResult
+from agentkit.store import turn_reading
+from agentkit.store.connection import Row
+from agentkit.store.failures import poisoned, storable, validated
+from agentkit.store.records import ConversationRecord, JournalRow, OpenTurn, TurnRecord
+from agentkit.store.turn_reading import TURN_COLUMNS
+from agentkit.store.user_rows import UserRows
+
+_ADD: Final = """
+INSERT INTO conversations (id, tenant, user, seq, title, created_at)
+SELECT :id, :tenant, :user, coalesce(max(seq) + 1, 0), :title, :now
+FROM conversations WHERE tenant = :tenant AND user = :user"""
+
+_ALL: Final = """
+SELECT id, seq, title, created_at FROM conversations WHERE tenant = ? AND user = ? ORDER BY seq"""
+
+_LATEST: Final = """
+SELECT id FROM conversations WHERE tenant = ? AND user = ? ORDER BY seq DESC LIMIT 1"""
+
+_ALL_TURNS: Final = TURN_COLUMNS + "WHERE turns.conversation = ? ORDER BY turns.seq"
+
+_ONE_TURN: Final = TURN_COLUMNS + "WHERE turns.number = ?"
+
+# LIMIT -1 is no limit.
+_LAST_TURNS: Final = (
+    TURN_COLUMNS + "WHERE turns.conversation = ? AND turns.status <> 'open' ORDER BY turns.seq DESC LIMIT ?"
+)
+
+_LAST_STEPS: Final = """
+SELECT steps.turn, steps.seq, steps.message, steps.usage
+FROM turns JOIN steps ON steps.turn = turns.number
+WHERE turns.conversation = ? AND turns.status <> 'open' AND turns.seq >= ?
+ORDER BY turns.seq, steps.seq"""
+
+_EVENTS: Final = "SELECT seq, event FROM events WHERE turn = ? ORDER BY seq"
+
+
+class ConversationRows(UserRows):
+    """Implements `protocol.Conversations`, where every method is described."""
+
+    def new_conversation(self, title: str = "") -> str:
+        """Start a conversation and return its id."""
+        conversation_id = self._ids()
+        values = {
+            "id": conversation_id,
+            "tenant": self._tenant,
+            "user": self._user,
+            "title": storable(title, "the title"),
+            "now": self._now(),
+        }
+        with self._connection.writing("new_conversation"):
+            self._connection.execute(_ADD, values)
+        return conversation_id
+
+    def conversations(self) -> list[ConversationRecord]:
+        """The user's conversations, oldest first."""
+        with self._connection.reading():
+            rows = self._connection.rows(_ALL, (self._tenant, self._user))
+        return [validated(ConversationRecord, "conversations", row["id"], dict(row)) for row in rows]
+
+    def latest_conversation(self) -> str | None:
+        """The id of the conversation that was started last, if there is one."""
+        with self._connection.reading():
+            row = self._connection.row(_LATEST, (self._tenant, self._user))
+        return None if row is None else str(row["id"])
+
+    def turns(self, conversation_id: str) -> list[TurnRecord]:
+        """The turns of a conversation, open ones too, in order."""
+        with self._connection.reading():
+            number = self._conversation_row(conversation_id)["number"]
+            rows = self._connection.rows(_ALL_TURNS, (number,))
+        return [turn_reading.turn_of(row) for row in rows]
+
+    def open_turn(self, turn_id: str) -> OpenTurn:
+        """An open turn with its recorded steps and its journal."""
+        with self._connection.reading():
+            number = self._open_turn_row(turn_id)["number"]
+            row = self._connection.rows(_ONE_TURN, (number,))[0]
+            return turn_reading.load_open_turn(self._connection, row)
+
+    def transcript(self, conversation_id: str, *, last_turns: int | None = None) -> tuple[Message, ...]:
+        """What was said, in order: committed turns only, every call with exactly one result."""
+        if last_turns is not None and last_turns < 0:
+            raise ValueError(f"last_turns is a number of turns, not {last_turns}")
+        with self._connection.reading():
+            number = self._conversation_row(conversation_id)["number"]
+            limit = -1 if last_turns is None else last_turns
+            turns = self._connection.rows(_LAST_TURNS, (number, limit))[::-1]
+            first = turns[0]["seq"] if turns else 0
+            steps = self._connection.rows(_LAST_STEPS, (number, first)) if turns else []
+        said: dict[int, list[Message]] = {row["number"]: [] for row in turns}
+        for row in steps:
+            message = turn_reading.step_of(row).message
+            if isinstance(message, ToolResult) or message.calls:
+                said[row["turn"]].append(message)
+        return tuple(message for row in turns for message in _turn_said(row, said[row["number"]]))
+
+    def events(self, turn_id: str) -> tuple[Event, ...]:
+        """The trace of a committed turn, in order."""
+        with self._connection.reading():
+            number = self._turn_row(turn_id)["number"]
+            rows = self._connection.rows(_EVENTS, (number,))
+        return tuple(_event_of(number, row) for row in rows)
+
+    def journal(self, turn_id: str) -> list[JournalRow]:
+        """The calls of a turn, in the order they were written."""
+        with self._connection.reading():
+            number = self._turn_row(turn_id)["number"]
+            return list(turn_reading.journal_of(self._connection, number))
+
+
+def _turn_said(row: Row, between: list[Message]) -> tuple[Message, ...]:
+    reply = turn_reading.reply_of(row)
+    return (turn_reading.message_of(row), *between, *((reply,) if reply.parts else ()))
+
+
+def _event_of(turn: int, row: Row) -> Event:
+    try:
+        return load_event(row["event"])
+    except ValidationError as problem:
+        raise poisoned("events", f"{turn}/{row['seq']}", problem) from problem

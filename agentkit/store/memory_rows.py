@@ -1,0 +1,155 @@
+"""What is remembered of a user: texts with vectors, and a mark that tells whether anything changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from agentkit.errors import RecordNotFound
+from agentkit.store.connection import Row
+from agentkit.store.failures import storable, validated
+from agentkit.store.records import MemoryChanges, MemoryKind, MemoryMark, MemoryRecord, NewMemory
+from agentkit.store.user_rows import UserRows
+from agentkit.store.vectors import from_blobs, to_blob
+
+if TYPE_CHECKING:
+    from agentkit.store.records import Vectors
+
+_MARK: Final = "SELECT added, rewritten FROM memory_marks WHERE tenant = ? AND user = ?"
+
+_FIRST_MARK: Final = """
+INSERT INTO memory_marks (tenant, user, added, rewritten) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"""
+
+_COUNT_ADDED: Final = """
+UPDATE memory_marks SET added = added + 1 WHERE tenant = ? AND user = ? RETURNING added - 1 AS seq"""
+
+_COUNT_REWRITTEN: Final = "UPDATE memory_marks SET rewritten = rewritten + 1 WHERE tenant = ? AND user = ?"
+
+_ADD: Final = """
+INSERT INTO memories (id, tenant, user, seq, kind, text, trust, importance, turn, created_at, encoder,
+    dimension, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+_COLUMNS: Final = """
+SELECT memories.id, memories.seq, memories.kind, memories.text, memories.trust, memories.importance,
+    memories.encoder AS encoder_id, turns.id AS turn_id, conversations.id AS conversation_id,
+    memories.created_at
+FROM memories LEFT JOIN turns ON turns.number = memories.turn
+LEFT JOIN conversations ON conversations.number = turns.conversation
+WHERE memories.tenant = ? AND memories.user = ? """
+
+_ALL: Final = _COLUMNS + "ORDER BY memories.seq"
+
+_ALL_OF_KIND: Final = _COLUMNS + "AND memories.kind = ? ORDER BY memories.seq"
+
+_ONE: Final = _COLUMNS + "AND memories.id = ?"
+
+_VECTORS: Final = """
+SELECT id, encoder, dimension, vector FROM memories
+WHERE tenant = ? AND user = ? AND seq >= ? ORDER BY seq"""
+
+_SET_VECTOR: Final = """
+UPDATE memories SET encoder = ?, dimension = ?, vector = ? WHERE id = ? AND tenant = ? AND user = ?
+RETURNING id"""
+
+_REMOVE: Final = "DELETE FROM memories WHERE id = ? AND tenant = ? AND user = ? RETURNING id"
+
+
+class MemoryRows(UserRows):
+    """Implements `protocol.Memories`, where every method is described."""
+
+    def add_memory(self, memory: NewMemory) -> str:
+        """Store one memory and return its id."""
+        with self._connection.writing("add_memory"):
+            return self._add_memories([memory], None)[0]
+
+    def memories(self, kind: MemoryKind | None = None) -> list[MemoryRecord]:
+        """All memories, or those of one kind, oldest first."""
+        with self._connection.reading():
+            if kind is None:
+                rows = self._connection.rows(_ALL, (self._tenant, self._user))
+            else:
+                rows = self._connection.rows(_ALL_OF_KIND, (self._tenant, self._user, kind))
+        return [_record(row) for row in rows]
+
+    def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
+        """The memories with these ids, in the order asked; those that are gone are left out."""
+        with self._connection.reading():
+            found = [self._connection.row(_ONE, (self._tenant, self._user, each)) for each in ids]
+        return [_record(row) for row in found if row is not None]
+
+    def memory_vectors(self, encoder_id: str) -> tuple[tuple[str, ...], Vectors]:
+        """Ids and vectors of the memories that an encoder embedded, oldest first."""
+        changes = self.memory_changes(encoder_id)
+        return changes.ids, changes.vectors
+
+    def memory_changes(self, encoder_id: str, since: MemoryMark | None = None) -> MemoryChanges:
+        """What was added since a mark, by any process; cheap when nothing was."""
+        with self._connection.reading():
+            row = self._connection.row(_MARK, (self._tenant, self._user))
+            mark = MemoryMark(added=0, rewritten=0)
+            if row is not None:
+                mark = validated(MemoryMark, "memory_marks", self._user, dict(row))
+            complete = since is None or since.rewritten != mark.rewritten or since.added > mark.added
+            first = 0 if since is None or complete else since.added
+            rows: list[Row] = []
+            if first < mark.added:
+                rows = self._connection.rows(_VECTORS, (self._tenant, self._user, first))
+        of_encoder = [row for row in rows if row["encoder"] == encoder_id and row["vector"] is not None]
+        return MemoryChanges(
+            mark=mark,
+            complete=complete,
+            ids=tuple(row["id"] for row in of_encoder),
+            vectors=from_blobs("memories", of_encoder),
+            stale=len(rows) - len(of_encoder),
+        )
+
+    def set_memory_vectors(self, encoder_id: str, vectors: Mapping[str, Vectors]) -> None:
+        """Give memories vectors of another encoder, in one transaction."""
+        with self._connection.writing("set_memory_vectors"):
+            for memory_id, vector in vectors.items():
+                values = (encoder_id, len(vector), to_blob(vector), memory_id, self._tenant, self._user)
+                if self._connection.row(_SET_VECTOR, values) is None:
+                    raise self._no_memory(memory_id)
+            self._connection.execute(_COUNT_REWRITTEN, (self._tenant, self._user))
+
+    def remove_memory(self, memory_id: str) -> None:
+        """Remove one memory."""
+        with self._connection.writing("remove_memory"):
+            if self._connection.row(_REMOVE, (memory_id, self._tenant, self._user)) is None:
+                raise self._no_memory(memory_id)
+            self._connection.execute(_COUNT_REWRITTEN, (self._tenant, self._user))
+
+    def _add_memories(self, memories: Sequence[NewMemory], turn: Row | None) -> list[str]:
+        """Insert memories inside a write; those that name no turn belong to `turn`."""
+        if memories:
+            self._connection.execute(_FIRST_MARK, (self._tenant, self._user))
+        return [self._add_memory(memory, turn) for memory in memories]
+
+    def _add_memory(self, memory: NewMemory, turn: Row | None) -> str:
+        source = self._turn_row(memory.turn_id) if memory.turn_id else turn
+        memory_id = self._ids()
+        seq = self._connection.rows(_COUNT_ADDED, (self._tenant, self._user))[0]["seq"]
+        values = (
+            memory_id,
+            self._tenant,
+            self._user,
+            seq,
+            memory.kind,
+            storable(memory.text, "a memory"),
+            memory.trust,
+            memory.importance,
+            None if source is None else source["number"],
+            self._now(),
+            memory.encoder_id,
+            0 if memory.vector is None else len(memory.vector),
+            None if memory.vector is None else to_blob(memory.vector),
+        )
+        self._connection.execute(_ADD, values)
+        return memory_id
+
+    def _no_memory(self, memory_id: str) -> RecordNotFound:
+        return RecordNotFound(f"User {self._user!r} has no memory {memory_id!r}.")
+
+
+def _record(row: Row) -> MemoryRecord:
+    return validated(MemoryRecord, "memories", row["id"], dict(row))

@@ -1,0 +1,245 @@
+"""The schema, as a list of steps that only grows: a released step is never changed.
+
+`apply` brings a file to the newest version in one transaction. Each step sets the version, `PRAGMA
+user_version`; `PRAGMA application_id` marks the file as ours. `differences` compares the schema of a file
+with the one that these steps make: a trigger, a view or an altered table that somebody planted is code or a
+trap, and is refused.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from sqlite_utils import Database, Migrations
+
+from agentkit.store.driver import sqlite3
+
+APPLICATION_ID: Final = 0x41474B54
+"""Marks a database as ours: the letters AGKT."""
+
+NEWEST_VERSION: Final = 1
+"""The version that the last step below leads to."""
+
+MIGRATIONS: Final = Migrations("agentkit")
+
+_MARK_AS_OURS: Final = "PRAGMA application_id = 0x41474B54"
+_READ_APPLICATION: Final = "PRAGMA application_id"
+_READ_VERSION: Final = "PRAGMA user_version"
+_READ_SCHEMA: Final = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema"
+# Kept by sqlite-utils and by ANALYZE; their text depends on the version of those.
+_FOREIGN_BOOKS: Final = ("_sqlite_migrations", "sqlite_stat1", "sqlite_stat4", "sqlite_sequence")
+
+_CONVERSATIONS: Final = """
+CREATE TABLE conversations (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    user TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (tenant, user, seq)
+) STRICT"""
+
+_TURNS: Final = """
+CREATE TABLE turns (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    conversation INTEGER NOT NULL REFERENCES conversations (number),
+    seq INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('open', 'done', 'limited', 'interrupted')),
+    message TEXT NOT NULL,
+    reply TEXT,
+    created_at TEXT NOT NULL,
+    finished_at TEXT,
+    UNIQUE (conversation, seq),
+    CHECK ((status = 'open') = (reply IS NULL))
+) STRICT"""
+
+_ONE_OPEN_TURN: Final = "CREATE UNIQUE INDEX turns_open ON turns (conversation) WHERE status = 'open'"
+
+_STEPS: Final = """
+CREATE TABLE steps (
+    turn INTEGER NOT NULL REFERENCES turns (number),
+    seq INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    usage TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (turn, seq)
+) STRICT"""
+
+# `step` and `position`: which call of which generation; `result_step`: the step that holds the result.
+_JOURNAL: Final = """
+CREATE TABLE journal (
+    conversation INTEGER NOT NULL REFERENCES conversations (number),
+    call_id TEXT NOT NULL,
+    turn INTEGER NOT NULL REFERENCES turns (number),
+    step INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    call TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('written', 'started', 'finished', 'unknown')),
+    effect TEXT,
+    idempotent INTEGER,
+    result_step INTEGER,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (conversation, call_id),
+    UNIQUE (turn, step, position),
+    CHECK ((status IN ('written', 'started')) = (result_step IS NULL))
+) STRICT"""
+
+_EVENTS: Final = """
+CREATE TABLE events (
+    turn INTEGER NOT NULL REFERENCES turns (number),
+    seq INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    UNIQUE (turn, seq)
+) STRICT"""
+
+# The vector comes last, so that reading the columns before it does not touch its overflow pages.
+_MEMORIES: Final = """
+CREATE TABLE memories (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    user TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    trust TEXT NOT NULL,
+    importance REAL NOT NULL,
+    turn INTEGER REFERENCES turns (number),
+    created_at TEXT NOT NULL,
+    encoder TEXT NOT NULL,
+    dimension INTEGER NOT NULL,
+    vector BLOB,
+    UNIQUE (tenant, user, seq)
+) STRICT"""
+
+_MEMORY_MARKS: Final = """
+CREATE TABLE memory_marks (
+    tenant TEXT NOT NULL,
+    user TEXT NOT NULL,
+    added INTEGER NOT NULL,
+    rewritten INTEGER NOT NULL,
+    PRIMARY KEY (tenant, user)
+) STRICT, WITHOUT ROWID"""
+
+_DOCUMENTS: Final = """
+CREATE TABLE documents (
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    path TEXT NOT NULL,
+    content_hash TEXT NOT NULL,
+    encoder TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    UNIQUE (tenant, collection, path)
+) STRICT"""
+
+# AUTOINCREMENT: the id of a chunk that is gone never means another text.
+_CHUNKS: Final = """
+CREATE TABLE chunks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    document INTEGER NOT NULL REFERENCES documents (number) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    heading TEXT NOT NULL,
+    text TEXT NOT NULL,
+    first_character INTEGER NOT NULL,
+    end_character INTEGER NOT NULL,
+    dimension INTEGER NOT NULL,
+    vector BLOB NOT NULL,
+    UNIQUE (document, seq)
+) STRICT"""
+
+_KNOWLEDGE_VERSIONS: Final = """
+CREATE TABLE knowledge_versions (
+    tenant TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (tenant, collection)
+) STRICT, WITHOUT ROWID"""
+
+
+@MIGRATIONS()
+def first_schema(database: Database) -> None:
+    """Conversations, turns, steps, journal, events, memories, knowledge."""
+    for statement in (
+        _CONVERSATIONS,
+        _TURNS,
+        _ONE_OPEN_TURN,
+        _STEPS,
+        _JOURNAL,
+        "CREATE INDEX journal_turn ON journal (turn, result_step)",
+        _EVENTS,
+        _MEMORIES,
+        "CREATE INDEX memories_turn ON memories (turn) WHERE turn IS NOT NULL",
+        _MEMORY_MARKS,
+        _DOCUMENTS,
+        _CHUNKS,
+        _KNOWLEDGE_VERSIONS,
+        "PRAGMA user_version = 1",
+    ):
+        database.execute(statement)
+
+
+def application_of(database: Database) -> int:
+    """Whose file it is; 0 when nobody marked it."""
+    return int(database.execute(_READ_APPLICATION).fetchone()[0])
+
+
+def version_of(database: Database) -> int:
+    """The schema version of a file; 0 for an empty one."""
+    return int(database.execute(_READ_VERSION).fetchone()[0])
+
+
+def apply(database: Database) -> None:
+    """Take the steps that are pending and mark the file; inside a write transaction, so all or nothing."""
+    MIGRATIONS.apply(database)
+    mark(database)
+
+
+def mark(database: Database) -> None:
+    """Say that the file is ours."""
+    database.execute(_MARK_AS_OURS)
+
+
+def differences(database: Database) -> list[str]:
+    """What the schema has that these steps do not make, and the other way round; empty when it is sound."""
+    found, expected = _schema(database), _expected_schema()
+    foreign = [f"{kind} {name} is not agentkit's" for kind, name in sorted(found.keys() - expected.keys())]
+    missing = [f"{kind} {name} is missing" for kind, name in sorted(expected.keys() - found.keys())]
+    altered = [f"{kind} {name} was altered" for kind, name in sorted(found) if _differs(kind, name, found)]
+    return foreign + missing + altered
+
+
+def _differs(kind: str, name: str, found: dict[tuple[str, str], str]) -> bool:
+    return (kind, name) in _expected_schema() and found[kind, name] != _expected_schema()[kind, name]
+
+
+def is_empty(database: Database) -> bool:
+    """Whether the file has no tables at all."""
+    return database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+
+
+def _schema(database: Database) -> dict[tuple[str, str], str]:
+    rows = database.execute(_READ_SCHEMA).fetchall()
+    return {
+        (kind, name): sql
+        for kind, name, table, sql in rows
+        if not (kind in ("table", "index") and table in _FOREIGN_BOOKS)
+    }
+
+
+@cache
+def _expected_schema() -> dict[tuple[str, str], str]:
+    database = _in_memory()
+    try:
+        MIGRATIONS.apply(database)
+        return _schema(database)
+    finally:
+        database.close()
+
+
+def _in_memory() -> Database:
+    return Database(sqlite3.connect(":memory:", isolation_level=None), execute_plugins=False)

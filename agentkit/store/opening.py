@@ -1,0 +1,161 @@
+"""From a path to a connection that can be trusted: every check is made before the first write.
+
+A database that another program or a newer agentkit made is not touched: it is looked at through a read-only
+connection, which moves nothing from the write-ahead log into the file.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Final
+
+from sqlite_utils import Database
+
+from agentkit.errors import StoreCorrupt, StoreError, StoreTooNew
+from agentkit.store import migrations
+from agentkit.store.connection import Connection, WriteHook
+from agentkit.store.driver import OLDEST_SQLITE, sqlite3
+from agentkit.store.failures import read_only, translate
+
+_PRAGMAS: Final = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",  # nothing in the schema of a file may call a function with side effects
+    "PRAGMA cell_size_check = ON",  # find damaged pages when they are read, not later
+    "PRAGMA mmap_size = 0",  # with a mapped file an I/O error is a signal, not an error code
+    "PRAGMA synchronous = FULL",  # in WAL mode: a commit is on the disk when it returns
+    "PRAGMA fullfsync = ON",  # the same on macOS, where fsync alone does not reach the disk
+    "PRAGMA checkpoint_fullfsync = ON",
+    "PRAGMA journal_size_limit = 67108864",  # a write-ahead log that once grew is cut back to 64 MB
+)
+_WAIT: Final = 0.02  # seconds between two attempts to switch to WAL
+
+
+def open_connection(path: Path, *, busy_timeout: float, on_write: WriteHook | None) -> Connection:
+    """Open or create an agentkit database and bring its schema up to date.
+
+    Args:
+        path: The file; missing folders above it are created.
+        busy_timeout: Seconds to wait for another process's write.
+        on_write: Hook of the crash tests.
+
+    Raises:
+        StoreCorrupt: The file is not a sound agentkit database; says what it is.
+        StoreError: The path cannot be used, or this SQLite is too old.
+        StoreLocked: Another process holds the file.
+        StoreReadOnly: The file or its folder cannot be written.
+        StoreTooNew: A newer agentkit wrote it; it is left as it is, byte for byte.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreError(
+            f"SQLite {sqlite3.sqlite_version} is too old: agentkit needs 3.37 or newer.",
+            hint="Use a newer Python, or install pysqlite3 where it has a wheel.",
+        )
+    _prepare(path)
+    _inspect(path, busy_timeout)
+    database = _connect(path, busy_timeout)
+    connection = Connection(database, path, on_write)
+    with ExitStack() as when_it_fails:
+        when_it_fails.callback(connection.close)
+        _set_up(connection, busy_timeout)
+        when_it_fails.pop_all()
+    return connection
+
+
+def _prepare(path: Path) -> None:
+    """Make the folder and an empty file that only this user can read: conversations are private."""
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder, not a database file.", hint=f"Try {path / 'agentkit.db'}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Only a file that is new is opened here: closing a file drops the locks of this process on it, also
+        # those of SQLite (https://sqlite.org/howtocorrupt.html, section 2.2).
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        if not path.is_file():
+            raise StoreError(f"{path} is not a file that can hold a database.", hint="") from None
+    except PermissionError as problem:
+        raise read_only(path) from problem
+    except OSError as problem:
+        raise StoreError(
+            f"{path} cannot be created: {problem.strerror}.",
+            hint="Check the folders above it, or choose another path.",
+        ) from problem
+
+
+def _inspect(path: Path, busy_timeout: float) -> None:
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    try:
+        with closing(
+            sqlite3.connect(address, uri=True, timeout=busy_timeout, isolation_level=None)
+        ) as looking:
+            _refuse_foreign(Database(looking, recursive_triggers=False, execute_plugins=False), path)
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
+def _refuse_foreign(database: Database, path: Path) -> None:
+    owner = migrations.application_of(database)
+    if owner != migrations.APPLICATION_ID and (owner != 0 or not migrations.is_empty(database)):
+        raise StoreCorrupt(
+            f"{path} is a SQLite database of another program, not of agentkit.",
+            hint="Choose another path; the file was not changed.",
+        )
+    version = migrations.version_of(database)
+    if owner == migrations.APPLICATION_ID and version > migrations.NEWEST_VERSION:
+        raise StoreTooNew(
+            f"{path} has schema version {version}; this agentkit knows {migrations.NEWEST_VERSION} at most.",
+            hint="Upgrade agentkit, or choose another path; the file was not changed.",
+        )
+
+
+def _connect(path: Path, busy_timeout: float) -> Database:
+    try:
+        # Autocommit: transactions begin and end only where `Connection` says so. Threads share the connection
+        # under its lock.
+        raw = sqlite3.connect(str(path), timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    raw.row_factory = sqlite3.Row
+    return Database(raw, recursive_triggers=False, execute_plugins=False)
+
+
+def _set_up(connection: Connection, busy_timeout: float) -> None:
+    database, path = connection.database, connection.path
+    try:
+        for pragma in _PRAGMAS:
+            database.execute(pragma)
+        _enable_wal(database, path, busy_timeout)
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    if migrations.version_of(database) < migrations.NEWEST_VERSION:
+        with connection.writing("migrate"):
+            _refuse_foreign(database, path)  # again, now that nobody else can change it
+            migrations.apply(database)
+    with connection.trying_to_write():
+        migrations.mark(database)
+        if problems := migrations.differences(database):
+            raise StoreCorrupt(
+                f"The schema of {path} is not the one that agentkit made: {'; '.join(problems)}.",
+                hint="Something else changed the file; restore it from a backup.",
+            )
+
+
+def _enable_wal(database: Database, path: Path, busy_timeout: float) -> None:
+    """Switch to the write-ahead log; SQLite may not wait by itself when two processes do this at once."""
+    deadline = time.monotonic() + busy_timeout
+    while True:
+        try:
+            mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAIT)
+    if mode != "wal":
+        raise StoreError(
+            f"{path} is on a file system that cannot share memory between processes (journal mode {mode}).",
+            hint="Put the database on a local disk, not on a network drive.",
+        )
