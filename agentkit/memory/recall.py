@@ -1,0 +1,229 @@
+"""Finding memories again by meaning: exact search over the vectors of one user.
+
+The similarity of two unit vectors is their dot product, so a search is one matrix-vector product over all
+memories of the user. Exact search over 10,000 memories takes about a millisecond; an index that approximates
+would pay off a hundred times further. The matrix stays in memory between searches, and the store says cheaply
+whether anybody, in any process, added or changed something since.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import numpy
+
+from agentkit.events import Recollection
+from agentkit.memory.remembering import FACT_IMPORTANCE, MESSAGE_IMPORTANCE
+from agentkit.messages import TrustLabel
+from agentkit.models.protocols import Encoder
+from agentkit.store.protocol import UserStore
+from agentkit.store.records import MemoryChanges, MemoryKind, MemoryMark, MemoryRecord, NewMemory
+
+if TYPE_CHECKING:
+    from agentkit.models.protocols import Vectors
+
+_SAME_MEANING: Final = 0.97  # cosine above which two texts with the same numbers say the same
+_FIRST_LOOK: Final = 8  # candidates looked at for each one asked for, before more are fetched
+_WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+_BATCH: Final = 64  # texts embedded at once
+
+
+class Recall:
+    """The memories of one user, found by meaning. Threads may share it.
+
+    Args:
+        user_store: The user's part of a store; memories of anybody else cannot be reached through it.
+        encoder: Embeds queries and new memories. Vectors of other encoders do not compare and are left out.
+    """
+
+    def __init__(self, user_store: UserStore, encoder: Encoder) -> None:
+        self._store = user_store
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._mark: MemoryMark | None = None
+        self._ids: list[str] = []
+        self._matrix: Vectors = numpy.zeros((0, encoder.dimension), dtype=numpy.float32)
+        self._stale = 0
+
+    def search(
+        self,
+        query: str | Vectors,
+        limit: int = 5,
+        min_similarity: float = 0.3,
+        *,
+        kind: MemoryKind | None = None,
+        exclude_conversation: str | None = None,
+    ) -> list[Recollection]:
+        """The memories that are nearest in meaning, best first.
+
+        Args:
+            query: A text, or its vector, float32 [dimension] of length 1.
+            limit: At most so many.
+            min_similarity: Cosine below which a memory has nothing to do with the query; 0.3 suits MiniLM.
+            kind: Only facts or only messages.
+            exclude_conversation: Leave out what comes from this conversation: it is in the prompt anyway.
+
+        Returns:
+            Texts that say the same appear once, as a fact rather than a message, and then the newest.
+        """
+        vector = self._encoder.encode([query])[0] if isinstance(query, str) else query
+        with self._lock:
+            self._refresh()
+            ids, matrix = self._ids, self._matrix[: len(self._ids)]
+        similarities = matrix @ numpy.asarray(vector, dtype=numpy.float32)
+        kept: list[tuple[int, MemoryRecord]] = []
+        for row in _best_first(similarities, limit * _FIRST_LOOK, min_similarity):
+            if len(kept) == limit:
+                break
+            for record in self._store.memory([ids[row]]):
+                if (kind is None or record.kind == kind) and (
+                    exclude_conversation is None or record.conversation_id != exclude_conversation
+                ):
+                    _keep(kept, row, record, matrix)
+        return [_recollection(record, float(similarities[row])) for row, record in kept]
+
+    def remember(
+        self,
+        text: str,
+        *,
+        kind: MemoryKind = "fact",
+        trust: TrustLabel = "user",
+        turn_id: str | None = None,
+    ) -> str:
+        """Store a text outside of a turn's commit: a tool that was asked to, or a person at the command line.
+
+        Args:
+            text: What to remember.
+            kind: `fact` or `message`.
+            trust: The worst label of what it was made from.
+            turn_id: The turn that it comes from.
+
+        Returns:
+            The id of the memory.
+        """
+        importance = FACT_IMPORTANCE if kind == "fact" else MESSAGE_IMPORTANCE
+        vector = self._encoder.encode([text])[0]
+        return self._store.add_memory(
+            NewMemory(kind, text, trust, importance, self._encoder.id, vector, turn_id)
+        )
+
+    def stale(self) -> int:
+        """How many memories have no vector of this encoder, so that no search finds them."""
+        with self._lock:
+            self._refresh()
+            return self._stale
+
+    def embed_again(self) -> int:
+        """Give every memory that has none a vector of this encoder, after a change of the encoder.
+
+        Returns:
+            How many were embedded.
+        """
+        old = [record for record in self._store.memories() if record.encoder_id != self._encoder.id]
+        for start in range(0, len(old), _BATCH):
+            batch = old[start : start + _BATCH]
+            vectors = self._encoder.encode([record.text for record in batch])
+            self._store.set_memory_vectors(
+                self._encoder.id, {record.id: vectors[row] for row, record in enumerate(batch)}
+            )
+        return len(old)
+
+    def _refresh(self) -> None:
+        """Take what was added since the last search; everything, when something was removed or replaced."""
+        changes = self._store.memory_changes(self._encoder.id, self._mark)
+        if changes.complete:
+            self._ids, self._stale = [], 0
+        if changes.ids:
+            self._append(changes)
+        self._mark = changes.mark
+        self._stale += changes.stale
+
+    def _append(self, changes: MemoryChanges) -> None:
+        used, needed = len(self._ids), len(self._ids) + len(changes.ids)
+        if needed > len(self._matrix) or used == 0:
+            # A new array, never a resized one: a search in another thread may still read the old one. Room
+            # for half as many again keeps appending cheap.
+            grown = numpy.zeros((needed + needed // 2, self._encoder.dimension), dtype=numpy.float32)
+            grown[:used] = self._matrix[:used]
+            self._matrix = grown
+        self._matrix[used:needed] = changes.vectors
+        self._ids = [*self._ids, *changes.ids]
+
+
+class RecallPool:
+    """Keeps the recalls of the users who were active last, so that their vectors are read only once.
+
+    Args:
+        encoder: For all of them.
+        most: How many users; 10,000 memories of 384 dimensions take 15 MB.
+    """
+
+    def __init__(self, encoder: Encoder, most: int = 32) -> None:
+        self._encoder = encoder
+        self._most = most
+        self._lock = threading.Lock()
+        self._recalls: OrderedDict[tuple[str, str], Recall] = OrderedDict()
+
+    def for_user(self, user_store: UserStore) -> Recall:
+        """The recall of a user of the one store that this pool is used with."""
+        key = (user_store.tenant, user_store.user)
+        with self._lock:
+            recall = self._recalls.pop(key, None) or Recall(user_store, self._encoder)
+            self._recalls[key] = recall
+            while len(self._recalls) > self._most:
+                self._recalls.popitem(last=False)
+        return recall
+
+
+def _best_first(similarities: Vectors, count: int, least: float) -> Iterator[int]:
+    """Rows by falling similarity, newer ones first among equals; sorts only as many as are looked at."""
+    rows = numpy.flatnonzero(similarities >= least)
+    done = 0
+    while done < len(rows):
+        count = min(max(count, 1), len(rows))
+        top = rows
+        if count < len(rows):
+            cut = numpy.partition(similarities[rows], len(rows) - count)[len(rows) - count]
+            top = rows[similarities[rows] >= cut]
+        ordered = top[numpy.lexsort((-top, -similarities[top]))]
+        yield from ordered[done:].tolist()
+        done, count = len(ordered), len(ordered) * 4
+
+
+def _keep(kept: list[tuple[int, MemoryRecord]], row: int, record: MemoryRecord, matrix: Vectors) -> None:
+    """Add a record unless it says what one above it says; a fact takes the place of such a message."""
+    for place, (other_row, other) in enumerate(kept):
+        if _says_the_same(record, other, float(matrix[row] @ matrix[other_row])):
+            if record.kind == "fact" and other.kind == "message":
+                kept[place] = (row, record)
+            return
+    kept.append((row, record))
+
+
+def _says_the_same(one: MemoryRecord, other: MemoryRecord, similarity: float) -> bool:
+    words, other_words = _words(one.text), _words(other.text)
+    # "order 1042" and "order 1043" are near in meaning and not the same.
+    return words == other_words or (similarity >= _SAME_MEANING and _numbers(words) == _numbers(other_words))
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text)]
+
+
+def _numbers(words: list[str]) -> set[str]:
+    return {word for word in words if any(character.isdigit() for character in word)}
+
+
+def _recollection(record: MemoryRecord, similarity: float) -> Recollection:
+    return Recollection(
+        memory_id=record.id,
+        text=record.text,
+        similarity=similarity,
+        kind=record.kind,
+        trust=record.trust,
+        conversation_id=record.conversation_id,
+    )
