@@ -137,11 +137,11 @@ _SECRET: Final = _rule(
 _LONG_NUMBER: Final = re.compile(r"\d(?:[ -]?\d){12,18}")
 
 _SMALL_TALK: Final = frozenset(
-    (
-        "hi|hello|hey|there|bye|goodbye|good|morning|afternoon|evening|night|day|thank|thanks|you|very|so|much|a|"
-        "lot|ok|okay|yes|no|nope|yeah|yep|sure|please|great|perfect|nice|cool|fine|that|that's|is|all|right|how|"
-        "are|and|it|well|sorry|welcome|see|later|again|for|your|help|have"
-    ).split("|")
+    _WORD.findall(
+        "hi hello hey there bye goodbye good morning afternoon evening night day thank thanks you very so much "
+        "a lot ok okay yes no nope yeah yep sure please great perfect nice cool fine that that's is all right how "
+        "are and it well sorry welcome see later again for your help have"
+    )
 )
 
 
@@ -178,10 +178,8 @@ def holds_secret(text: str) -> bool:
 
     A card number has 13 to 19 digits, the last of which is a checksum of the others (Luhn, ISO/IEC 7812-1).
     """
-    numbers = (
-        [int(each) for each in match.group() if each.isdecimal()] for match in _LONG_NUMBER.finditer(text)
-    )
-    return _SECRET.search(text) is not None or any(_passes_luhn(number) for number in numbers)
+    long_numbers = (match.group() for match in _LONG_NUMBER.finditer(text))
+    return _SECRET.search(text) is not None or any(_passes_luhn(number) for number in long_numbers)
 
 
 def _is_statement(sentence: str) -> bool:
@@ -201,6 +199,7 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.replace("’", "'").casefold())
 
 
-def _passes_luhn(digits: list[int]) -> bool:
+def _passes_luhn(number: str) -> bool:
+    digits = [int(character) for character in number if character.isdecimal()]
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return (sum(doubled) + sum(digits[-1::-2])) % 10 == 0
