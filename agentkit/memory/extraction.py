@@ -138,9 +138,9 @@ _LONG_NUMBER: Final = re.compile(r"\d(?:[ -]?\d){12,18}")
 
 _SMALL_TALK: Final = frozenset(
     _WORD.findall(
-        "hi hello hey there bye goodbye good morning afternoon evening night day thank thanks you very so much "
-        "a lot ok okay yes no nope yeah yep sure please great perfect nice cool fine that that's is all right how "
-        "are and it well sorry welcome see later again for your help have"
+        "hi hello hey there bye goodbye good morning afternoon evening night day thank thanks you very so "
+        "much a lot ok okay yes no nope yeah yep sure please great perfect nice cool fine that that's is all "
+        "right how are and it well sorry welcome see later again for your help have"
     )
 )
 
@@ -152,7 +152,7 @@ def statements(text: str) -> tuple[str, ...]:
         text: One user message.
 
     Returns:
-        The statements in order, in the user's words, without a greeting before them or a question behind them.
+        The statements in order, in the user's words, without a greeting before or a question behind them.
     """
     found: list[str] = []
     for sentence in _SENTENCE_END.split(text[:_MOST_CHARACTERS].replace("’", "'")):
