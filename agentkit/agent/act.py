@@ -174,10 +174,12 @@ def _after(
             if intent is not None and (wrong := sorted(tool.authority & set(call.arguments))):
                 return (yield from _ask(turn, tool, wrong[0], trusted, intent, _without(known, wrong[0])))
             return None
-        case "failed" | "timeout":
+        case "failed":
             return wiring.replies.failed_call(result)
-        case "unknown":
-            yield HandedOff(reason=f"it is not known whether {call.name} took effect before a crash")
+        case "timeout" if tool.effect == "read":
+            return wiring.replies.failed_call(result)
+        case "unknown" | "timeout":
+            yield HandedOff(reason=f"it is not known whether {call.name} took effect")
             return wiring.replies.in_doubt(call)
         case "refused" | "interrupted":
             return None

@@ -20,7 +20,7 @@ from agentkit.events import ArgumentAsked, Declined, Event, Replied, ReplySource
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
 from agentkit.knowledge.index import KnowledgeIndex
-from agentkit.memory import Recall
+from agentkit.memory import RecallPool
 from agentkit.messages import Assistant, Value, system, text_of, user as user_message
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
@@ -109,7 +109,7 @@ class Agent:
             system=system(prompts.render("system", instructions=settings.instructions)),
             now=now,
         )
-        self._recalls: dict[tuple[str, str], Recall] = {}
+        self._recalls = RecallPool(encoder)
 
     @property
     def store(self) -> Store:
@@ -206,14 +206,10 @@ class Agent:
         text: str,
         profile: Mapping[str, JsonValue] | None,
     ) -> Turn:
-        key = (store.tenant, store.user)
-        recall = self._recalls.get(key)
-        if recall is None:
-            recall = self._recalls[key] = Recall(store, self._wiring.encoder)
         return Turn(
             wiring=self._wiring,
             store=store,
-            recall=recall,
+            recall=self._recalls.for_user(store),
             tenant=store.tenant,
             user=store.user,
             conversation_id=conversation,

@@ -84,7 +84,7 @@ def narrow(tool: Tool, trusted: TrustedText, known: Mapping[str, JsonValue]) -> 
     properties: dict[str, Any] = dict(parameters.get("properties", {}))
     required: Sequence[str] = parameters.get("required", ())
     missing: str | None = None
-    for name in sorted(tool.authority):
+    for name in [name for name in properties if name in tool.authority]:
         found = _values(name, properties[name], tool, trusted, known)
         if found is None:
             continue

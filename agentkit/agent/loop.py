@@ -13,7 +13,6 @@ from typing import Literal, assert_never
 from agentkit.agent.act import act
 from agentkit.agent.answer import answer_from_passages
 from agentkit.agent.perceive import perceive
-from agentkit.agent.remember import memories_of
 from agentkit.agent.replies import Composed
 from agentkit.agent.route import (
     Decline,
@@ -39,7 +38,8 @@ from agentkit.events import (
     TurnFinished,
     TurnStarted,
 )
-from agentkit.messages import assistant, tool_result, unanswered_calls
+from agentkit.memory import memories_of
+from agentkit.messages import assistant, tool_result, unanswered_calls, user
 
 
 def run_turn(turn: Turn, pending: ArgumentAsked | None) -> Iterator[Event]:
@@ -138,7 +138,7 @@ def commit(
         turn.turn_id,
         reply=assistant(text),
         events=(*turn.events, *last_events),
-        memories=memories_of(turn, seen),
+        memories=memories_of(user(turn.text), turn.wiring.encoder, seen.vector) if seen is not None else (),
         status=status,
         results=results,
     )

@@ -1,0 +1,6 @@
+"""The loop: perceive, choose a route, act through the gate, remember."""
+
+from agentkit.agent.agent import Agent, Reply
+from agentkit.agent.settings import Limits, Settings
+
+__all__ = ["Agent", "Limits", "Reply", "Settings"]
