@@ -1,0 +1,201 @@
+"""`@tool`: a typed, documented function becomes something that a model can call."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, get_args, overload
+
+from agentkit.errors import ToolDefinitionError
+from agentkit.messages import ToolEffect, ToolSpec
+from agentkit.tools.docstrings import read_docstring
+from agentkit.tools.parameters import Parameter, origin_of, read_parameters
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_DEFAULT_TIMEOUT: Final = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Tool:
+    """A function that a model can call. Made by `@tool`; calling it calls the plain function.
+
+    Args:
+        spec: What the model is told: name, description, JSON Schema of the arguments.
+        function: The function, sync or async.
+        parameters: Its arguments, without the context.
+        takes_context: Its first parameter is a `ToolContext`.
+        effect: What it does to the world: `read`, `write` or `egress`.
+        idempotent: Doing it twice is the same as doing it once, so it may be repeated after a crash.
+        timeout: Seconds after which nobody waits for it any more.
+        trusted: What it returns counts as said by a trusted tool; otherwise as of unknown origin.
+        sequential: No other call runs beside it.
+        origin: Where it is defined, for messages: `module.name (file:line)`.
+    """
+
+    spec: ToolSpec
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    takes_context: bool
+    effect: ToolEffect
+    idempotent: bool
+    timeout: float
+    trusted: bool
+    sequential: bool
+    origin: str
+
+    @property
+    def name(self) -> str:
+        """The name that the model calls."""
+        return self.spec.name
+
+    @property
+    def authority(self) -> frozenset[str]:
+        """Names of the arguments that are marked with `Authority`, themselves or in one of their fields."""
+        return frozenset(parameter.name for parameter in self.parameters if parameter.authority)
+
+    def renamed(self, name: str) -> Tool:
+        """The same tool under another name.
+
+        Raises:
+            ToolDefinitionError: Not a name that models can write.
+        """
+        _check_name(name, self.origin)
+        return replace(self, spec=self.spec.model_copy(update={"name": name}))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the plain function: nothing is validated, an async function returns its coroutine."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Tool {self.name} ({self.effect}) from {self.origin}>"
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+@overload
+def tool(
+    *,
+    effect: ToolEffect = "read",
+    idempotent: bool = False,
+    timeout: float = _DEFAULT_TIMEOUT,
+    name: str | None = None,
+    sequential: bool = False,
+    trusted: bool = True,
+) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    effect: ToolEffect = "read",
+    idempotent: bool = False,
+    timeout: float = _DEFAULT_TIMEOUT,
+    name: str | None = None,
+    sequential: bool = False,
+    trusted: bool = True,
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Make a function a tool: `@tool`, or `@tool(effect="write")`.
+
+    The name is the function's, the description is the docstring up to its first section, the schema comes
+    from the annotations, and the description of an argument from the docstring (Google, NumPy or Sphinx
+    style) or from `Annotated[…, Field(description=…)]`.
+
+    Args:
+        function: The function, sync or async; when it is left out, a decorator is returned.
+        effect: What the tool does to the world: `read` (looks), `write` (changes something), `egress` (sends
+            something out).
+        idempotent: Doing it twice is the same as doing it once.
+        timeout: Seconds after which a call is given up.
+        name: Another name than the function's: 1 to 64 of `A-Z a-z 0-9 _ . -`.
+        sequential: No other call may run beside it.
+        trusted: False where the result holds text of unknown origin (web pages, mail, a model's own notes).
+
+    Raises:
+        ToolDefinitionError: The function cannot become a tool; says which parameter and why.
+    """
+
+    def decorate(function: Callable[..., Any], names: Mapping[str, Any]) -> Tool:
+        origin = _check_function(function)
+        _check_settings(origin, effect, timeout)
+        tool_name = function.__name__ if name is None else name
+        _check_name(tool_name, origin)
+        documentation = read_docstring(inspect.getdoc(function) or "")
+        if not documentation.description:
+            raise ToolDefinitionError(
+                f"{origin} has no description",
+                hint="begin its docstring with a sentence that tells the model when to call it",
+            )
+        parameters, takes_context = read_parameters(function, documentation.parameters, names)
+        return Tool(
+            spec=ToolSpec(
+                name=tool_name, description=documentation.description, parameters=_object_schema(parameters)
+            ),
+            function=function,
+            parameters=parameters,
+            takes_context=takes_context,
+            effect=effect,
+            idempotent=idempotent,
+            timeout=timeout,
+            trusted=trusted,
+            sequential=sequential,
+            origin=origin,
+        )
+
+    # Annotations of a function defined inside another one may name locals of the place that defines it.
+    if function is not None:
+        return decorate(function, sys._getframe(1).f_locals)
+    return lambda function: decorate(function, sys._getframe(1).f_locals)
+
+
+def _object_schema(parameters: tuple[Parameter, ...]) -> dict[str, Any]:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {parameter.name: parameter.schema for parameter in parameters},
+        "required": [parameter.name for parameter in parameters if parameter.required],
+        "additionalProperties": False,
+    }
+    if definitions := {k: v for parameter in parameters for k, v in parameter.definitions.items()}:
+        schema["$defs"] = definitions
+    return schema
+
+
+def _check_function(function: object) -> str:
+    """Refuse what is not a function that returns once; returns where it is defined."""
+    if isinstance(function, Tool):
+        raise ToolDefinitionError(f"{function!r} is a tool already", hint="apply @tool once")
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        raise ToolDefinitionError(
+            f"{function!r} is no function",
+            hint="decorate a function defined with `def` or `async def`, or pass a bound method",
+        )
+    origin = origin_of(function)
+    if function.__name__ == "<lambda>":
+        raise ToolDefinitionError(
+            f"{origin}: a lambda has no name, annotations or docstring", hint="define a function with `def`"
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ToolDefinitionError(f"{origin} is a generator", hint="return the results together, as a list")
+    return origin
+
+
+def _check_settings(origin: str, effect: str, timeout: object) -> None:
+    if effect not in get_args(ToolEffect):
+        raise ToolDefinitionError(
+            f"{origin}: there is no effect {effect!r}", hint=f"one of: {', '.join(get_args(ToolEffect))}"
+        )
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < math.inf:
+        raise ToolDefinitionError(
+            f"{origin}: the timeout {timeout!r} is not a number of seconds above 0",
+            hint="every call must end: choose a number such as 30.0",
+        )
+
+
+def _check_name(name: str, origin: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ToolDefinitionError(
+            f"{origin}: {name!r} is no name for a tool",
+            hint="use 1 to 64 letters, digits, `_`, `-` or `.`; @tool(name=…) sets one",
+        )

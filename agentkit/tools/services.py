@@ -1,0 +1,54 @@
+"""What an agent lends to tools through `ToolContext.services`, as protocols: a test needs no agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from agentkit.errors import ToolFailed
+from agentkit.tools.context import ToolContext
+
+
+@dataclass(frozen=True)
+class MemoryHit:
+    """One memory of the user.
+
+    Args:
+        id: Its id in the store.
+        text: What was remembered.
+        similarity: Cosine similarity to the query, 1.0 where nothing was searched for.
+    """
+
+    id: str
+    text: str
+    similarity: float
+
+
+@runtime_checkable
+class MemoryService(Protocol):
+    """The memories of the user of the present call: bound to that user, so no tool can name another one."""
+
+    def add(self, text: str) -> str:
+        """Remember a text as a fact; returns its id."""
+        ...
+
+    def search(self, query: str, limit: int) -> Sequence[MemoryHit]:
+        """At most `limit` memories nearest in meaning to `query`, best first."""
+        ...
+
+    def list(self, limit: int) -> Sequence[MemoryHit]:
+        """At most `limit` of the newest facts, newest first."""
+        ...
+
+
+def memory_service(context: ToolContext) -> MemoryService:
+    """The memory service of a call.
+
+    Raises:
+        ToolFailed: The agent lends none.
+    """
+    service = context.services.get("memory")
+    if not isinstance(service, MemoryService):
+        raise ToolFailed("this agent has no memory")
+    return service
