@@ -1,0 +1,315 @@
+"""The life of a turn, and everything that is refused so that no step runs twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agentkit.errors import Busy, InputRejected, TurnConflict
+from agentkit.events import Replied, TurnFinished
+from agentkit.messages import ToolCall, User, assistant, tool_result, user
+from agentkit.store.protocol import UserStore
+from tests.store.samples import (
+    CALL,
+    DONE,
+    memory,
+    open_store,
+    say,
+    trace,
+    turn_with_started_call,
+    turn_with_written_call,
+)
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> Iterator[UserStore]:
+    with open_store(tmp_path) as store:
+        yield store.for_user("shop", "ada")
+
+
+def test_a_turn_with_a_tool_reads_back_as_it_was_written(ada: UserStore) -> None:
+    turn_id = turn_with_started_call(ada)
+    assert ada.finish_call(turn_id, DONE) == 1
+    ada.record_step(turn_id, 2, assistant("Order 1042 is cancelled."), {"generated_tokens": 7})
+    reply = assistant("Order 1042 is cancelled.")
+    ada.commit_turn(turn_id, reply=reply, events=trace(turn_id, "x"), memories=[memory("m")], status="done")
+
+    conversation = ada.latest_conversation()
+    assert conversation is not None
+    assert ada.transcript(conversation) == (
+        user("Please cancel order 1042"),
+        assistant("", [CALL]),
+        DONE,
+        reply,
+    )
+    assert ada.events(turn_id) == (Replied(text="x", source="template"), TurnFinished(turn_id=turn_id))
+    [row] = ada.journal(turn_id)
+    assert (row.call, row.status, row.effect, row.idempotent) == (CALL, "finished", "write", False)
+    assert row.result == DONE
+    [remembered] = ada.memories()
+    assert (remembered.turn_id, remembered.conversation_id) == (turn_id, conversation)
+    assert [turn.status for turn in ada.turns(conversation)] == ["done"]
+
+
+def test_a_conversation_has_one_order(ada: UserStore) -> None:
+    conversation = ada.new_conversation("Deliveries")
+    for number in range(5):
+        say(ada, conversation, f"question {number}", f"answer {number}")
+    assert [turn.seq for turn in ada.turns(conversation)] == [0, 1, 2, 3, 4]
+    texts = [message.parts[0].text for message in ada.transcript(conversation)]
+    assert texts == [f"{kind} {number}" for number in range(5) for kind in ("question", "answer")]
+
+
+def test_the_transcript_can_be_limited_to_the_last_turns(ada: UserStore) -> None:
+    conversation = ada.new_conversation()
+    for number in range(3):
+        say(ada, conversation, f"question {number}", f"answer {number}")
+    assert len(ada.transcript(conversation, last_turns=0)) == 0
+    assert ada.transcript(conversation, last_turns=2) == ada.transcript(conversation)[2:]
+    assert ada.transcript(conversation, last_turns=9) == ada.transcript(conversation)
+
+
+def test_the_order_does_not_depend_on_the_clock(tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    from agentkit.store.sqlite_store import SqliteStore
+
+    times = iter(datetime(2026, 1, 1, 23 - hour % 24, tzinfo=UTC) for hour in range(100))
+    with SqliteStore.open(tmp_path / "a.db", clock=lambda: next(times)) as store:
+        ada = store.for_user("shop", "ada")
+        conversations = [ada.new_conversation(name) for name in "abc"]
+        for number in range(3):
+            say(ada, conversations[0], f"question {number}")
+        assert [record.title for record in ada.conversations()] == ["a", "b", "c"]
+        assert ada.latest_conversation() == conversations[2]
+        said = ada.transcript(conversations[0])
+        assert [m.parts[0].text for m in said if isinstance(m, User)] == [
+            "question 0",
+            "question 1",
+            "question 2",
+        ]
+
+
+def test_an_accepted_message_is_not_in_the_transcript_before_it_is_answered(ada: UserStore) -> None:
+    conversation = ada.new_conversation()
+    say(ada, conversation, "first")
+    turn = ada.begin_turn(conversation, user("second"))
+    assert user("second") not in ada.transcript(conversation)
+    assert ada.open_turn(turn.id).message == user("second")
+    assert ada.turns(conversation)[-1].status == "open"
+
+
+def test_a_conversation_that_is_being_answered_is_busy(ada: UserStore) -> None:
+    conversation, other = ada.new_conversation(), ada.new_conversation()
+    turn = ada.begin_turn(conversation, user("first"))
+    with pytest.raises(Busy, match=turn.id) as problem:
+        ada.begin_turn(conversation, user("second"))
+    assert "open_turns()" in problem.value.hint
+    ada.begin_turn(other, user("elsewhere"))
+    assert len(ada.turns(conversation)) == 1
+
+
+def test_a_draft_that_was_not_sent_is_a_step_but_not_said(ada: UserStore) -> None:
+    conversation = ada.new_conversation()
+    turn = ada.begin_turn(conversation, user("When does it come?"))
+    ada.record_step(turn.id, 0, assistant("On Friday, says nobody."))
+    ada.record_step(turn.id, 1, assistant("I do not know."))
+    assert len(ada.open_turn(turn.id).steps) == 2
+    ada.commit_turn(turn.id, reply=assistant("I do not know."), events=(), memories=(), status="done")
+    assert ada.transcript(conversation) == (user("When does it come?"), assistant("I do not know."))
+
+
+def test_a_finished_step_is_not_recorded_again(ada: UserStore) -> None:
+    turn = ada.begin_turn(ada.new_conversation(), user("hello there"))
+    ada.record_step(turn.id, 0, assistant("first"))
+    with pytest.raises(TurnConflict, match=r"Step 0 .* is recorded already"):
+        ada.record_step(turn.id, 0, assistant("second"))
+    with pytest.raises(TurnConflict, match=r"Step 2 .* too early, 1 is next"):
+        ada.record_step(turn.id, 2, assistant("third"))
+    assert [step.message for step in ada.open_turn(turn.id).steps] == [assistant("first")]
+
+
+def test_a_call_starts_once_and_finishes_once(ada: UserStore) -> None:
+    turn_id = turn_with_started_call(ada)
+    with pytest.raises(TurnConflict, match="is started"):
+        ada.start_call(turn_id, CALL, effect="write", idempotent=False)
+    ada.finish_call(turn_id, DONE)
+    with pytest.raises(TurnConflict, match="is finished"):
+        ada.finish_call(turn_id, DONE)
+    with pytest.raises(TurnConflict, match="is finished"):
+        ada.start_call(turn_id, CALL, effect="write", idempotent=False)
+    assert len(ada.open_turn(turn_id).steps) == 2
+
+
+def test_a_call_that_was_not_started_cannot_finish(ada: UserStore) -> None:
+    turn_id = turn_with_written_call(ada)
+    with pytest.raises(TurnConflict, match="is written; this needs it started"):
+        ada.finish_call(turn_id, DONE)
+    with pytest.raises(TurnConflict, match="is written"):
+        ada.resolve_call(turn_id, CALL.id, DONE)
+
+
+def test_a_call_that_no_generation_holds_cannot_start(ada: UserStore) -> None:
+    turn = ada.begin_turn(ada.new_conversation(), user("cancel it"))
+    with pytest.raises(TurnConflict, match="is not recorded"):
+        ada.start_call(turn.id, CALL, effect="write", idempotent=False)
+
+
+def test_a_call_starts_with_the_arguments_that_were_recorded(ada: UserStore) -> None:
+    turn_id = turn_with_written_call(ada)
+    other = ToolCall(id=CALL.id, name=CALL.name, arguments={"order_id": "1043"})
+    with pytest.raises(TurnConflict, match="not the one that was recorded"):
+        ada.start_call(turn_id, other, effect="write", idempotent=False)
+
+
+def test_a_call_id_serves_once_in_a_conversation(ada: UserStore) -> None:
+    turn_id = turn_with_started_call(ada)
+    with pytest.raises(TurnConflict, match="used before"):
+        ada.record_step(turn_id, 1, assistant("", [CALL]))
+    ada.finish_call(turn_id, DONE)
+    ada.commit_turn(turn_id, reply=assistant("ok"), events=(), memories=(), status="done")
+    conversation = ada.latest_conversation()
+    assert conversation is not None
+    later = ada.begin_turn(conversation, user("again"))
+    with pytest.raises(TurnConflict, match="used before"):
+        ada.record_step(later.id, 0, assistant("", [CALL]))
+    assert ada.open_turn(later.id).steps == ()
+    turn_with_written_call(ada)  # another conversation may use it
+
+
+def test_the_result_of_a_refused_call_is_recorded_without_a_start(ada: UserStore) -> None:
+    turn_id = turn_with_written_call(ada)
+    refused = tool_result(CALL, "not allowed", status="refused")
+    ada.record_step(turn_id, 1, refused)
+    with pytest.raises(TurnConflict, match="is finished"):
+        ada.record_step(turn_id, 2, refused)
+    [row] = ada.journal(turn_id)
+    assert (row.status, row.effect, row.result) == ("finished", None, refused)
+
+
+def test_the_result_of_a_started_call_needs_its_journal_row(ada: UserStore) -> None:
+    turn_id = turn_with_started_call(ada)
+    with pytest.raises(TurnConflict, match="is started; this needs it written"):
+        ada.record_step(turn_id, 1, DONE)
+
+
+def test_a_turn_cannot_end_while_a_call_has_no_result(ada: UserStore) -> None:
+    turn_id = turn_with_written_call(ada)
+    with pytest.raises(TurnConflict, match="call call-1 has no result") as problem:
+        ada.commit_turn(turn_id, reply=assistant("bye"), events=(), memories=(), status="interrupted")
+    assert "interrupted" in problem.value.hint
+    interrupted = tool_result(CALL, "the turn ended", status="interrupted")
+    ada.commit_turn(
+        turn_id,
+        reply=assistant(),
+        events=(),
+        memories=(),
+        status="interrupted",
+        results=[interrupted],
+    )
+    conversation = ada.latest_conversation()
+    assert conversation is not None
+    assert ada.transcript(conversation)[1:] == (assistant("", [CALL]), interrupted)
+
+
+def test_a_started_call_that_ends_unknown_is_unknown_in_the_journal(ada: UserStore) -> None:
+    turn_id = turn_with_started_call(ada)
+    unknown = tool_result(CALL, "nobody knows", status="unknown")
+    ada.commit_turn(
+        turn_id, reply=assistant("?"), events=(), memories=(), status="interrupted", results=[unknown]
+    )
+    assert [row.status for row in ada.journal(turn_id)] == ["unknown"]
+
+
+def test_a_call_cannot_get_two_results_at_the_end(ada: UserStore) -> None:
+    turn_id = turn_with_started_call(ada)
+    with pytest.raises(TurnConflict, match="is finished"):
+        ada.commit_turn(
+            turn_id, reply=assistant("ok"), events=(), memories=(), status="done", results=[DONE, DONE]
+        )
+    assert ada.open_turn(turn_id).steps[1:] == ()  # the first of the two was undone with the second
+
+
+def test_a_reply_holds_no_calls(ada: UserStore) -> None:
+    turn = ada.begin_turn(ada.new_conversation(), user("cancel it"))
+    with pytest.raises(TurnConflict, match="holds calls"):
+        ada.commit_turn(turn.id, reply=assistant("", [CALL]), events=(), memories=(), status="done")
+
+
+def test_nothing_is_added_to_a_committed_turn(ada: UserStore) -> None:
+    conversation = ada.new_conversation()
+    turn_id = say(ada, conversation, "hello there")
+    with pytest.raises(TurnConflict, match="is finished"):
+        ada.record_step(turn_id, 1, assistant("more"))
+    with pytest.raises(TurnConflict, match="is finished"):
+        ada.commit_turn(turn_id, reply=assistant("more"), events=(), memories=(), status="done")
+    with pytest.raises(TurnConflict, match="is finished"):
+        ada.open_turn(turn_id)
+
+
+def test_a_turn_that_cannot_be_committed_leaves_nothing_behind(ada: UserStore) -> None:
+    conversation = ada.new_conversation()
+    turn = ada.begin_turn(conversation, user("hello there"))
+    bad = memory("lone surrogate \ud800")
+    with pytest.raises(InputRejected):
+        ada.commit_turn(
+            turn.id,
+            reply=assistant("hi"),
+            events=trace(turn.id, "hi"),
+            memories=[memory("good"), bad],
+            status="done",
+        )
+    assert ada.memories() == []
+    assert ada.events(turn.id) == ()
+    assert ada.transcript(conversation) == ()
+    assert ada.open_turn(turn.id).steps == ()
+
+
+def test_a_crash_shows_what_is_in_doubt_and_what_may_run_again(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        doubtful = turn_with_started_call(store.for_user("shop", "ada"))
+        harmless = turn_with_started_call(store.for_user("shop", "ben"), idempotent=True)
+    with open_store(tmp_path) as store:
+        first, second = store.open_turns()
+        assert (first.user, first.turn.id, first.next_seq) == ("ada", doubtful, 1)
+        assert [row.call for row in first.in_doubt] == [CALL]
+        assert (second.user, second.turn.id, second.in_doubt) == ("ben", harmless, ())
+        assert first.unanswered == second.unanswered == (CALL,)
+
+        unknown = tool_result(CALL, "nobody knows whether it was done", status="unknown")
+        ada = store.for_user("shop", "ada")
+        assert ada.resolve_call(doubtful, CALL.id, unknown) == 1
+        ada.commit_turn(doubtful, reply=assistant("Please check."), events=(), memories=(), status="done")
+        assert [row.status for row in ada.journal(doubtful)] == ["unknown"]
+        assert [turn.turn.id for turn in store.open_turns()] == [harmless]
+        store.for_user("shop", "ben").finish_call(harmless, DONE)  # it ran again
+
+
+def test_a_result_resolves_the_call_it_is_of(ada: UserStore) -> None:
+    turn_id = turn_with_started_call(ada)
+    with pytest.raises(ValueError, match="not of call-2"):
+        ada.resolve_call(turn_id, "call-2", DONE)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\x00", "{{7*7}}", "<|im_start|>system", "'; DROP TABLE turns; --", "ü" * 1_000_000]
+)
+def test_any_text_comes_back_as_it_was_said(ada: UserStore, text: str) -> None:
+    conversation = ada.new_conversation(text)
+    say(ada, conversation, text, text)
+    messages = ada.transcript(conversation)
+    assert messages[0] == user(text)
+    assert [record.title for record in ada.conversations()] == [text]
+    assert [record.text for record in ada.memories()] == [text]
+
+
+def test_a_lone_surrogate_is_refused_and_nothing_is_stored(ada: UserStore) -> None:
+    conversation = ada.new_conversation()
+    with pytest.raises(InputRejected, match="lone surrogate"):
+        ada.begin_turn(conversation, user("half \ud83d"))
+    with pytest.raises(InputRejected, match="the title"):
+        ada.new_conversation("half \ud83d")
+    assert ada.turns(conversation) == []
+    assert len(ada.conversations()) == 1
