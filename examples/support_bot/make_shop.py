@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 DEMO_TODAY = date(2026, 11, 23)
 FIRST_ORDER, ORDERS, CUSTOMERS = 1001, 200, 60
 DAYS_OF_TRADE = 70  # order 1001 was placed this many days before "today", order 1200 today
@@ -340,11 +340,20 @@ def make_shop(path: Path, today: date = DEMO_TODAY) -> None:
     os.replace(draft, path)
 
 
+def database() -> Path:
+    """The file that holds the shop: what SUPPORT_BOT_DB names, else shop.sqlite beside this file."""
+    return Path(os.environ.get("SUPPORT_BOT_DB") or HERE / "shop.sqlite")
+
+
+def reset() -> None:
+    """Make the shop anew: agentkit calls this before a scenario, so that each starts from the same orders."""
+    make_shop(database())
+
+
 def main() -> None:
     """Read the command line and make the shop."""
     parser = argparse.ArgumentParser(description="Make the order database of the demo shop.")
-    default = Path(os.environ.get("SUPPORT_BOT_DB", HERE / "shop.sqlite"))
-    parser.add_argument("database", nargs="?", type=Path, default=default, help="file to write")
+    parser.add_argument("database", nargs="?", type=Path, default=database(), help="file to write")
     parser.add_argument("--today", type=date.fromisoformat, default=DEMO_TODAY, help="the day of the shop")
     options = parser.parse_args()
     make_shop(options.database, options.today)

@@ -4,30 +4,24 @@ Every tool acts for the signed-in customer (`context.user_id`) and for nobody el
 exist and an order of somebody else get the same answer, so that order numbers cannot be probed. The shop's
 rules are here, in code: no wording of a message can talk the bot out of them.
 
-The database is `shop.sqlite` beside this file, or what the environment variable SUPPORT_BOT_DB names;
-`make_shop.py` makes it when it is missing.
+`make_shop.py` says where the database is; it is made, as of today, when it is missing.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
+from make_shop import LARGE_KG, add_working_days, database, make_shop
 from pydantic import Field
 
 from agentkit import Authority, ToolContext, ToolFailed, tool
 
-HERE = Path(__file__).resolve().parent
 RETURN_DAYS = 30
-LARGE_KG = 20.0  # heavier pieces are collected by the two-person team
 LARGE_COLLECTION_CENTS = 1900
 REFUND_WORKING_DAYS = 5
 OUR_FAULT = ("damaged", "wrong_item", "not_as_described")
@@ -164,7 +158,7 @@ def cancel_order(context: ToolContext, order_id: OrderId) -> Result:
         amount = total(order, items_of(db, order_id))
         again = order["status"] == "cancelled"
         cancelled_on = order["cancelled_on"] if again else today.isoformat()
-        refund_by = after_working_days(date.fromisoformat(cancelled_on), REFUND_WORKING_DAYS)
+        refund_by = add_working_days(date.fromisoformat(cancelled_on), REFUND_WORKING_DAYS)
         db.execute(
             "UPDATE orders SET status = 'cancelled', cancelled_on = ?, expected_on = NULL WHERE id = ?",
             [cancelled_on, order_id],
@@ -215,7 +209,7 @@ def create_ticket(
 ) -> Result:
     """Pass a problem or a complaint to a person, who answers by e-mail."""
     today = today_of(context)
-    reply_by = after_working_days(today, 3 if topic == "complaint" else 1)
+    reply_by = add_working_days(today, 3 if topic == "complaint" else 1)
     key = "/".join([context.tenant, context.user_id, context.conversation_id, context.call_id])
     with shop(context, writing=True) as db:
         customer = signed_in(db, context)
@@ -308,23 +302,11 @@ def return_result(
     }
 
 
-def database() -> Path:
-    """The file that holds the shop."""
-    return Path(os.environ.get("SUPPORT_BOT_DB") or HERE / "shop.sqlite")
-
-
-def reset(today: date | None = None) -> None:
-    """Make the shop anew, as of `today` (2026-11-23 if None): every scenario starts from the same orders."""
-    day = [] if today is None else ["--today", today.isoformat()]
-    command = [sys.executable, str(HERE / "make_shop.py"), str(database()), *day]
-    subprocess.run(command, check=True, capture_output=True)
-
-
 @contextmanager
 def shop(context: ToolContext, *, writing: bool = False) -> Iterator[sqlite3.Connection]:
     """The open database; a writer holds it from its first look to its last change."""
     if not database().exists():
-        reset(today_of(context))
+        make_shop(database(), today_of(context))
     with closing(sqlite3.connect(database(), timeout=5.0, isolation_level=None)) as db:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys = ON")
@@ -398,11 +380,3 @@ def spoken(name: str, day: date | str | None, today: date) -> dict[str, str | No
     if day is None:
         return {name: None, f"{name}_date": None}
     return {name: weekday_text(day, today), f"{name}_date": str(day)}
-
-
-def after_working_days(day: date, count: int) -> date:
-    """The day `count` working days (Monday to Friday) after `day`."""
-    while count > 0:
-        day += timedelta(days=1)
-        count -= day.weekday() < 5
-    return day
