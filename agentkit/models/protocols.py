@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from agentkit.messages import Assistant, Message, ToolSpec
@@ -160,20 +161,27 @@ class Finished:
 Delta: TypeAlias = TextChunk | Finished
 
 
+class ReplyStart(Enum):
+    """How a reply can begin that is no text of its own, for `ChoiceRequest.options`."""
+
+    TOOL_CALL = "tool_call"
+    """The reply begins with a tool call, in whatever way the generator's dialect opens one."""
+
+
 @dataclass(frozen=True)
 class ChoiceRequest:
     """A question to the model that is read from its probabilities instead of its prose.
 
     Args:
         messages: The transcript, ending with the question.
-        options: Named alternatives as the reply would begin, for example `("Yes", "No")`. No option may be a
-            prefix of another in tokens.
+        options: Named alternatives as the reply would begin, for example `("Yes", "No")`, or a `ReplyStart`.
+            No option may be a prefix of another in tokens.
         tools: Tools that are described in the prompt.
         prefix: Text of the reply before the alternatives.
     """
 
     messages: Sequence[Message]
-    options: Sequence[str]
+    options: Sequence[str | ReplyStart]
     tools: Sequence[ToolSpec] = ()
     prefix: str = ""
 

@@ -1,0 +1,303 @@
+"""What the generator may write, enforced token by token with llguidance.
+
+A `Constraint` of the request becomes a `TokenMatcher`: which tokens are allowed now, which are forced, and whether
+the text is complete. The decode loop asks it at every step; it does not know what is being enforced. What cannot
+be enforced is refused with `ConstraintUnsupported` before anything is written.
+
+llguidance (Earley parser over lexemes, derivative-based regular expressions): https://github.com/guidance-ai/llguidance
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy
+
+from agentkit.errors import ConstraintUnsupported
+from agentkit.messages import ToolSpec
+from agentkit.models.dialects.protocol import Dialect, Segment
+from agentkit.models.protocols import CallTools, Constraint, FreeText, Grammar, JsonSchema, Regex
+from agentkit.models.schema_support import closed, enforceable
+from agentkit.models.tokens import TokenCodec
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher, LLTokenizer
+    from numpy.typing import NDArray
+
+_JSON_STYLE: Final = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    # No \\uXXXX: models write characters as they are, and an escape could spell half a surrogate pair.
+    "json_allowed_escapes": 'nrbtf\\"',
+    "lenient": False,
+    "coerce_one_of": False,
+}
+_KEPT_GRAMMARS: Final = 32
+
+
+class TokenMatcher(Protocol):
+    """Follows one reply token by token."""
+
+    def mask(self) -> NDArray[numpy.bool_]:
+        """Which tokens may come next: bool [vocabulary]."""
+        ...
+
+    def accept(self, token: int) -> None:
+        """Go on by one token that the mask allows."""
+        ...
+
+    def forced(self) -> list[int]:
+        """Tokens that must come next because nothing else can; they are accepted already."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """The text so far satisfies the constraint."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Nothing can come any more except the end of the reply."""
+        ...
+
+
+class FreeMatcher:
+    """Any text: control tokens are barred, except those that end the reply."""
+
+    complete = True
+    finished = False
+
+    def __init__(self, codec: TokenCodec, end_ids: Sequence[int]) -> None:
+        self._mask = numpy.ones(codec.size, dtype=numpy.bool_)
+        self._mask[list(codec.control_ids)] = False
+        self._mask[list(end_ids)] = True
+
+    def mask(self) -> NDArray[numpy.bool_]:
+        """See `TokenMatcher`."""
+        return self._mask
+
+    def accept(self, token: int) -> None:
+        """See `TokenMatcher`."""
+
+    def forced(self) -> list[int]:
+        """See `TokenMatcher`."""
+        return []
+
+
+class GrammarMatcher:
+    """Text that an llguidance grammar accepts.
+
+    Args:
+        matcher: In its initial state; owned by this object from now on.
+        size: Length of a mask.
+        end_ids: Tokens that end the reply; allowed exactly when the text is complete.
+    """
+
+    def __init__(self, matcher: LLMatcher, size: int, end_ids: Sequence[int]) -> None:
+        self._matcher = matcher
+        self._size = size
+        self._end_ids = list(end_ids)
+
+    def mask(self) -> NDArray[numpy.bool_]:
+        """See `TokenMatcher`."""
+        packed = numpy.frombuffer(self._matcher.compute_bitmask(), dtype=numpy.uint8)
+        self._check()
+        allowed = numpy.unpackbits(packed, bitorder="little", count=self._size).astype(numpy.bool_)
+        allowed[self._end_ids] = self._matcher.is_accepting()
+        if not allowed.any():
+            raise ConstraintUnsupported(
+                "the constraint leads to a place where nothing can follow",
+                hint="Some part of it cannot be satisfied, for example a pattern that contradicts a length.",
+            )
+        return allowed
+
+    def accept(self, token: int) -> None:
+        """See `TokenMatcher`."""
+        self._matcher.consume_token(token)
+        self._check()
+
+    def forced(self) -> list[int]:
+        """See `TokenMatcher`."""
+        tokens = [] if self.finished else self._matcher.compute_ff_tokens()
+        if tokens:
+            self._matcher.consume_tokens(tokens)
+        self._check()
+        return list(tokens)
+
+    @property
+    def complete(self) -> bool:
+        """See `TokenMatcher`."""
+        return bool(self._matcher.is_accepting())
+
+    @property
+    def finished(self) -> bool:
+        """See `TokenMatcher`."""
+        return bool(self._matcher.is_stopped())
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            raise ConstraintUnsupported(
+                f"the constraint could not be followed: {self._matcher.get_error().splitlines()[0]}",
+                hint="A simpler schema or grammar helps; very large enumerations and repetitions cost most.",
+            )
+
+
+class ConstraintCompiler:
+    """Turns the constraints of requests into matchers for one model.
+
+    Args:
+        codec: The model's tokens.
+        dialect: How the model writes calls.
+        end_ids: Tokens that end a reply.
+    """
+
+    def __init__(self, codec: TokenCodec, dialect: Dialect, end_ids: Sequence[int]) -> None:
+        self._codec = codec
+        self._dialect = dialect
+        self._end_ids = tuple(end_ids)
+        self._tokenizer: LLTokenizer | None = None
+        self._grammars: OrderedDict[str, LLMatcher] = OrderedDict()
+
+    def matcher(self, constraint: Constraint, tools: Sequence[ToolSpec]) -> TokenMatcher:
+        """A fresh matcher.
+
+        Args:
+            constraint: What may be written.
+            tools: The tools of the request, for `CallTools`.
+
+        Raises:
+            ConstraintUnsupported: It cannot be enforced with this model, or not at all.
+        """
+        if isinstance(constraint, FreeText):
+            return FreeMatcher(self._codec, self._end_ids)
+        prototype = self._prototype(self._grammar(constraint, tools))
+        return GrammarMatcher(prototype.deep_copy(), self._codec.size, self._end_ids)
+
+    def _grammar(self, constraint: Constraint, tools: Sequence[ToolSpec]) -> str:
+        from llguidance import LLMatcher
+
+        if isinstance(constraint, CallTools):
+            allowed = tools if constraint.tools is None else constraint.tools
+            lark = call_grammar(self._dialect, constraint, allowed, self._codec.control_id)
+            return LLMatcher.grammar_from_lark(lark)
+        if isinstance(constraint, JsonSchema):
+            schema = {**enforceable(constraint.schema), "x-guidance": _JSON_STYLE}
+            return LLMatcher.grammar_from_json_schema(json.dumps(schema, ensure_ascii=False))
+        if isinstance(constraint, Regex):
+            return LLMatcher.grammar_from_regex(constraint.pattern)
+        assert isinstance(constraint, Grammar)
+        return LLMatcher.grammar_from_lark(constraint.lark)
+
+    def _prototype(self, grammar: str) -> LLMatcher:
+        from llguidance import LLMatcher
+
+        if (known := self._grammars.get(grammar)) is not None:
+            self._grammars.move_to_end(grammar)
+            return known
+        if self._tokenizer is None:
+            self._tokenizer = _guidance_tokenizer(self._codec, self._end_ids)
+        _failed, problems = LLMatcher.validate_grammar_with_warnings(grammar, self._tokenizer)
+        if problems:
+            raise ConstraintUnsupported(
+                f"the constraint cannot be enforced: {'; '.join(problems)}",
+                hint="Write it in features that can be followed token by token, and check the rest afterwards.",
+            )
+        prototype = LLMatcher(self._tokenizer, grammar, log_level=0)
+        self._grammars[grammar] = prototype
+        if len(self._grammars) > _KEPT_GRAMMARS:
+            self._grammars.popitem(last=False)
+        return prototype
+
+
+def call_grammar(
+    dialect: Dialect,
+    constraint: CallTools,
+    tools: Sequence[ToolSpec],
+    control_id: Callable[[str], int | None],
+) -> str:
+    """The Lark grammar of a reply that calls tools.
+
+    Args:
+        dialect: How calls are written.
+        constraint: How many, and whether text is allowed instead.
+        tools: What may be called.
+        control_id: Ids of control tokens.
+
+    Raises:
+        ConstraintUnsupported: There is nothing to call, or a schema cannot be enforced.
+    """
+    frame = dialect.calls
+    text_rule = [f"TEXT: /(?s:.+)/ & ~/(?s:.*)({frame.forbidden})(?s:.*)/"]
+    if not tools or constraint.max_calls < 1:
+        if constraint.allow_text:
+            return "\n".join(["start: TEXT", *text_rule])
+        raise ConstraintUnsupported(
+            "a call is required, but there is no tool to call",
+            hint="Give the request tools, or allow text.",
+        )
+
+    def literal(pieces: Sequence[Segment]) -> str:
+        ids = (f"<[{control_id(p.text)}]>" if p.kind == "control" else _quoted(p.text) for p in pieces)
+        return " ".join(ids)
+
+    rules: list[str] = []
+    for index, tool in enumerate(tools):
+        schema = closed(enforceable(tool.parameters, where=f"tool {tool.name}"))
+        arguments = json.dumps({"type": "object", **schema, "x-guidance": _JSON_STYLE}, ensure_ascii=False)
+        name = _quoted(json.dumps(tool.name, ensure_ascii=False))
+        rules.append(f"call{index}: {name} {literal(frame.middle)} %json {arguments}")
+    any_call = " | ".join(f"call{index}" for index in range(len(tools)))
+    rules.append(f"call: {literal(frame.opening)} ({any_call}) {literal(frame.closing)}")
+    more = constraint.max_calls - 1
+    if not more:
+        rules.append("calls: call")
+    elif frame.first:
+        many = (
+            f"{literal(frame.first)} call ({literal(frame.between)} call){{1,{more}}} {literal(frame.last)}"
+        )
+        rules.append(f"calls: call | {many}")
+    else:
+        rules.append(f"calls: call ({literal(frame.between)} call){{0,{more}}}")
+    start = "calls"
+    if constraint.allow_text:
+        rules += text_rule
+        start = "calls | TEXT"
+    return "\n".join([f"start: {start}", *rules])
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _guidance_tokenizer(codec: TokenCodec, end_ids: Sequence[int]) -> LLTokenizer:
+    """llguidance's view of a codec. It encodes forced text with the codec, so that no forced text is a control
+    token (given a tokenizer.json, llguidance would write the one control token for `<|im_start|>` in a string)."""
+    from llguidance import LLTokenizer, TokenizerWrapper
+
+    token_bytes = codec.token_bytes
+    if token_bytes is None:
+        raise ConstraintUnsupported(
+            "this model's tokenizer does not say which bytes a token stands for, so nothing can be enforced with it",
+            hint="Use a model with a byte-level or sentencepiece tokenizer.",
+        )
+    view = _GuidanceView(codec, token_bytes, end_ids[0])
+    return LLTokenizer(TokenizerWrapper(view), n_vocab=codec.size, eos_token=list(end_ids))
+
+
+class _GuidanceView:
+    """The attributes that llguidance's `TokenizerWrapper` reads."""
+
+    bos_token_id: Any = None
+
+    def __init__(self, codec: TokenCodec, token_bytes: Sequence[bytes], end_id: int) -> None:
+        self._codec = codec
+        self.eos_token_id = end_id
+        self.tokens = list(token_bytes)
+        self.special_token_ids = sorted(codec.control_ids)
+
+    def __call__(self, written: bytes) -> list[int]:
+        return list(self._codec.encode_text(written.decode("utf-8")))

@@ -1,0 +1,157 @@
+"""Which JSON Schemas can be enforced: everything else is refused by name, never silently ignored.
+
+llguidance refuses the keywords of JSON Schema that it does not implement, but ignores keywords that it does not
+know, obeys `x-guidance` (which can make it lenient), and is loose where objects may repeat a key. So the schema is
+walked before it gets there: annotations are dropped, known keywords are kept, anything else is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from agentkit.errors import ConstraintUnsupported
+
+_ANNOTATIONS: Final = frozenset(
+    "title description default examples example deprecated readOnly writeOnly contentEncoding contentMediaType "
+    "discriminator externalDocs xml nullable $comment $schema id $id $anchor".split()
+)
+"""Say nothing about validity. `nullable` (OpenAPI) would allow more, so leaving it out is safe."""
+_ENFORCED: Final = frozenset(
+    "type enum const properties required additionalProperties patternProperties minProperties maxProperties items "
+    "prefixItems additionalItems minItems maxItems minLength maxLength pattern format minimum maximum "
+    "exclusiveMinimum exclusiveMaximum multipleOf anyOf oneOf allOf $ref $defs definitions".split()
+)
+_HARMLESS: Final[Mapping[str, Any]] = {"uniqueItems": False, "minContains": 0, "unevaluatedProperties": True}
+"""Keywords that are not enforced but ask for nothing with this value."""
+_SCHEMA_MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions"})
+_SCHEMA_LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_SCHEMAS: Final = frozenset({"items", "additionalProperties", "additionalItems"})
+_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\ud800-\udfff]")
+_OLD_DRAFT: Final = re.compile(r"draft-0[34]/")
+
+
+def enforceable(schema: Any, *, where: str = "schema") -> dict[str, Any]:
+    """The part of `schema` that decides what is valid.
+
+    Args:
+        schema: A JSON Schema (2020-12; older drafts where they mean the same).
+        where: What to call it in errors, for example `tool get_weather`.
+
+    Raises:
+        ConstraintUnsupported: A keyword or value that cannot be enforced, with its place.
+    """
+    result = _walk(schema, where)
+    if result is False:
+        raise _refused(where, "`false`, which nothing satisfies")
+    return {} if result is True else result
+
+
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` with `additionalProperties: false` wherever an object lists its properties and says nothing else.
+
+    A model asked for the arguments of a tool should not invent further ones. Objects that are joined with others
+    (`allOf`, or `$ref` with siblings) stay as they are, because closing one would refuse the other's properties.
+    """
+    closed_schema: dict[str, Any] = _close(schema, defs_too=not _joins(schema))
+    return closed_schema
+
+
+def _joins(schema: Any) -> bool:
+    """Whether any object schema is joined with others, which may be definitions."""
+    if isinstance(schema, list):
+        return any(_joins(child) for child in schema)
+    if not isinstance(schema, dict):
+        return False
+    here = "allOf" in schema or (
+        "properties" in schema and not schema.keys().isdisjoint(("$ref", "anyOf", "oneOf"))
+    )
+    return here or any(_joins(child) for child in schema.values())
+
+
+def _walk(schema: Any, where: str) -> Any:
+    if isinstance(schema, bool):
+        return schema
+    if not isinstance(schema, Mapping):
+        raise _refused(where, f"{json.dumps(schema, default=str)[:60]}, which is no schema")
+    if _OLD_DRAFT.search(str(schema.get("$schema", ""))) and "exclusiveM" in json.dumps(schema):
+        raise _refused(where, "`exclusiveMinimum`/`exclusiveMaximum` of draft 4")
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _ANNOTATIONS or key.startswith("x-"):
+            continue
+        if key in _HARMLESS and value == _HARMLESS[key]:
+            continue
+        if key not in _ENFORCED:
+            raise _refused(where, f"the keyword `{key}`")
+        kept[key] = _value(key, value, where)
+    _check_objects(kept, where)
+    return kept
+
+
+def _value(key: str, value: Any, where: str) -> Any:
+    here = f"{where} › {key}"
+    if key in _SCHEMA_MAPS and isinstance(value, Mapping):
+        _check_characters(list(value), here)
+        return {name: _walk(child, f"{here} › {name}") for name, child in value.items()}
+    if key in _SCHEMA_LISTS and isinstance(value, list):
+        return [_walk(child, f"{here} › {index}") for index, child in enumerate(value)]
+    if key in _SCHEMAS:
+        if isinstance(value, list):  # draft 7 `items` as a tuple means `prefixItems` of today
+            return [_walk(child, f"{here} › {index}") for index, child in enumerate(value)]
+        return _walk(value, here)
+    if key in {"enum", "const"}:
+        _check_characters(value, here)
+    if key in {"exclusiveMinimum", "exclusiveMaximum"} and isinstance(value, bool):
+        raise _refused(where, f"`{key}: {json.dumps(value)}` of draft 4 (write the number itself)")
+    return value
+
+
+def _check_characters(value: Any, where: str) -> None:
+    # Strings are written without \\uXXXX escapes, so that no lone surrogate can come out; these need one.
+    if isinstance(value, str) and _CONTROL_CHARACTER.search(value):
+        raise _refused(where, "a control character or lone surrogate")
+    for child in (
+        value.items() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    ):
+        _check_characters(child, where)
+
+
+def _check_objects(schema: dict[str, Any], where: str) -> None:
+    # llguidance does not keep keys outside `properties` from being repeated; a repeated key counts once when read.
+    least = schema.get("minProperties", 0)
+    open_ended = schema.get("additionalProperties", True) is not False or "patternProperties" in schema
+    if isinstance(least, int) and least > max(1, len(schema.get("required", ()))) and open_ended:
+        raise _refused(where, f"`minProperties: {least}` where keys are not all listed in `properties`")
+
+
+def _close(schema: Any, *, defs_too: bool) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    result: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in {"$defs", "definitions"} and not defs_too:
+            result[key] = value
+        elif key in _SCHEMA_MAPS:
+            result[key] = {name: _close(child, defs_too=defs_too) for name, child in value.items()}
+        elif key in {"anyOf", "oneOf"} and "properties" not in schema:
+            result[key] = [_close(child, defs_too=defs_too) for child in value]
+        elif key == "prefixItems" or (key in _SCHEMAS and isinstance(value, list)):
+            result[key] = [_close(child, defs_too=defs_too) for child in value]
+        elif key in _SCHEMAS:
+            result[key] = _close(value, defs_too=defs_too)
+        else:
+            result[key] = value
+    joined = {"allOf", "anyOf", "oneOf", "$ref", "patternProperties"} & schema.keys()
+    if "properties" in schema and "additionalProperties" not in schema and not joined:
+        result["additionalProperties"] = False
+    return result
+
+
+def _refused(where: str, what: str) -> ConstraintUnsupported:
+    return ConstraintUnsupported(
+        f"{where}: {what} cannot be enforced while the model writes",
+        hint="Leave it out of the schema and check it afterwards, or write it in other keywords.",
+    )
