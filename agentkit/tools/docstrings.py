@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -31,11 +30,14 @@ def read_docstring(text: str) -> Documentation:
 
     All three parsers read it; the one that recognises most parameters (then most sections) is right. griffe's
     own guess by regular expressions takes a sentence with a colon for a section.
+
+    Args:
+        text: As `inspect.getdoc` returns it: without the indentation of the source.
     """
     import griffe  # 90 ms, and only needed where tools are defined
 
     # A line break first, or griffe takes the indentation of a docstring that begins with a section for none.
-    docstring = griffe.Docstring("\n" + _SECTION.sub(r"\n\n\1", inspect.cleandoc(text)))
+    docstring = griffe.Docstring("\n" + _SECTION.sub(r"\n\n\1", text))
     parsed = (
         griffe.parse_google(docstring, warnings=False),
         griffe.parse_numpy(docstring, warnings=False),

@@ -141,7 +141,7 @@ def _integer(value: int, path: str) -> JsonValue:
 
 
 def _finite(value: float | Decimal, path: str) -> JsonValue:
-    if not math.isfinite(value):
+    if not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)):
         raise NotJson(f"a number that is not finite (NaN or infinity){_at(path)}")
     return str(value) if isinstance(value, Decimal) else float(value)
 

@@ -125,7 +125,7 @@ class _RunningCall:
             self._outcome = self._failed(str(problem), label)
         except NotJson as problem:
             _logger.error("the tool %s returned %s", name, problem)
-            self._outcome = self._failed(f"{name} returned no JSON but {problem}", "untrusted")
+            self._outcome = self._failed(f"{name} returned what JSON cannot hold: {problem}", "untrusted")
         except BaseException as problem:  # one of the two places: a tool may raise anything
             if not self._context.cancelled.is_set():
                 _logger.error("the tool %s raised", name, exc_info=True)

@@ -19,9 +19,9 @@ _logger: Final = logging.getLogger("agentkit.tools")
 _MOST_PROBLEMS: Final = 3  # a message of one or two lines; the rest shows at the next attempt
 _MOST_ECHO: Final = 60
 _FORMATS: Final = {
-    "date": "a date as YYYY-MM-DD, for example 2026-11-26",
-    "date-time": "a date and time with offset, for example 2026-11-26T09:30:00Z",
-    "duration": "an ISO 8601 duration, for example PT1H30M",
+    "date": "a date (YYYY-MM-DD, for example 2026-11-26)",
+    "date-time": "a date and time with offset (for example 2026-11-26T09:30:00Z)",
+    "duration": "an ISO 8601 duration (for example PT1H30M)",
     "email": "an e-mail address",
 }
 # What a validator written by the tool's author may raise; pydantic itself turns ValueError into a problem.
@@ -110,7 +110,7 @@ def _explained(parameter: Parameter, value: Any, errors: Sequence[ErrorDetails])
     if all(not place for place, _ in places) and _is_about_type(errors):
         return f"`{parameter.name}`: expected {_expected(parameter.schema)}, got {_echo(value)}"
     said = [
-        f"`{parameter.name}{place}`: {_message(error)}{got}"
+        f"`{parameter.name}{place}`: {_message(error, got)}"
         for error, (place, got) in zip(errors, places, strict=True)
     ]
     return _joined(list(dict.fromkeys(said)))
@@ -137,10 +137,10 @@ def _place(value: Any, loc: Sequence[str | int]) -> tuple[str, str]:
             path, value = f"{path}.{_short(str(step))}", value[step]
         elif isinstance(value, dict) and is_last:
             return f"{path}.{step}", ""
-    return path, f", got {_echo(value)}"
+    return path, _echo(value)
 
 
-def _message(error: ErrorDetails) -> str:
+def _message(error: ErrorDetails, got: str) -> str:
     match error["type"]:
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
             return "is missing"
@@ -149,7 +149,7 @@ def _message(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ")
     for start in ("Input should", "String should", "List should", "Decimal input should"):
         message = message.replace(start, "should", 1)
-    return message
+    return f"{message}, got {got}"
 
 
 def _expected(schema: Mapping[str, Any]) -> str:
@@ -188,12 +188,12 @@ def _expected_string(schema: Mapping[str, Any]) -> str:
 def _range(schema: Mapping[str, Any]) -> str:
     words = {
         "minimum": "at least {}",
-        "exclusiveMinimum": "above {}",
+        "exclusiveMinimum": "more than {}",
         "maximum": "at most {}",
-        "exclusiveMaximum": "below {}",
+        "exclusiveMaximum": "less than {}",
     }
     bounds = [text.format(schema[key]) for key, text in words.items() if key in schema]
-    return f" {' and '.join(bounds)}" if bounds else ""
+    return f" of {' and '.join(bounds)}" if bounds else ""
 
 
 def _echo(value: Any) -> str:
