@@ -6,6 +6,7 @@ connection, which moves nothing from the write-ahead log into the file.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import ExitStack, closing
@@ -70,19 +71,30 @@ def _prepare(path: Path) -> None:
         raise StoreError(f"{path} is a folder, not a database file.", hint=f"Try {path / 'agentkit.db'}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise _not_created(path, problem) from problem
+    try:
         # Only a file that is new is opened here: closing a file drops the locks of this process on it, also
         # those of SQLite (https://sqlite.org/howtocorrupt.html, section 2.2).
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         if not path.is_file():
-            raise StoreError(f"{path} is not a file that can hold a database.", hint="") from None
-    except PermissionError as problem:
-        raise read_only(path) from problem
+            raise StoreError(
+                f"{path} is a device, a pipe or a dangling link, not a file.", hint="Choose another path."
+            ) from None
     except OSError as problem:
-        raise StoreError(
-            f"{path} cannot be created: {problem.strerror}.",
-            hint="Check the folders above it, or choose another path.",
-        ) from problem
+        raise _not_created(path, problem) from problem
+
+
+def _not_created(path: Path, problem: OSError) -> StoreError:
+    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return read_only(path)
+    is_file = problem.errno in (errno.EEXIST, errno.ENOTDIR)
+    reason = "a folder above it is a file" if is_file else problem.strerror
+    return StoreError(
+        f"{path} cannot be created: {reason}.",
+        hint="Check the folders above it, or choose another path.",
+    )
 
 
 def _inspect(path: Path, busy_timeout: float) -> None:

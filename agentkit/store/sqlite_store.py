@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from agentkit.errors import StoreCorrupt
 from agentkit.store import turn_reading
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
@@ -84,9 +85,12 @@ class SqliteStore:
 
         It reads the whole file: for `doctor`, not for every start.
         """
-        with self._connection.reading():
-            pages = [str(row[0]) for row in self._connection.rows("PRAGMA integrity_check")]
-            orphans = self._connection.rows("PRAGMA foreign_key_check")
+        try:
+            with self._connection.reading():
+                pages = [str(row[0]) for row in self._connection.rows("PRAGMA integrity_check")]
+                orphans = self._connection.rows("PRAGMA foreign_key_check")
+        except StoreCorrupt as damage:  # too bad even to be checked
+            return [damage.message]
         lost = [f"row {row[1]} of table {row[0]} refers to a missing row of {row[2]}" for row in orphans]
         return [page for page in pages if page != "ok"] + lost
 
