@@ -15,7 +15,7 @@ from pydantic import Field
 from agentkit import Authority, ToolContext, ToolFailed, tool
 
 # Replace this by a look into your own system.
-REPAIRS = {
+REPAIRS: dict[str, dict[str, str | None]] = {
     "B104": {"bicycle": "red city bike", "state": "ready", "price": "€45.00"},
     "B107": {"bicycle": "blue touring bike", "state": "in work", "price": "€89.00"},
     "B112": {"bicycle": "cargo bike", "state": "waiting for parts", "price": None},
