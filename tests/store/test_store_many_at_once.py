@@ -1,0 +1,151 @@
+"""One file, several threads and processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from agentkit.errors import Busy, StoreError, TurnConflict
+from agentkit.messages import assistant, user
+from tests.architecture.source_tree import ROOT
+from tests.store.samples import CALL, DONE, open_store, say, turn_with_started_call, turn_with_written_call
+
+SAY_MUCH: Final = """
+import sys
+from pathlib import Path
+from agentkit.store.sqlite_store import SqliteStore
+from tests.store.samples import say
+with SqliteStore.open(Path(sys.argv[1]) / "agentkit.db", busy_timeout=60) as store:
+    me = store.for_user("shop", sys.argv[2])
+    conversation = me.new_conversation()
+    for number in range(int(sys.argv[3])):
+        say(me, conversation, f"{sys.argv[2]} says {number}")
+"""
+
+
+def processes(folder: Path, code: str, names: list[str], *arguments: object) -> None:
+    """Run `code` in one process for each name, all at once."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(folder), name, *(str(argument) for argument in arguments)],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in names
+    ]
+    for process in started:
+        _, problem = process.communicate(timeout=120)
+        assert process.returncode == 0, problem
+
+
+def test_several_processes_create_and_fill_one_file(tmp_path: Path) -> None:
+    names = ["ada", "ben", "cem", "dee"]
+    processes(tmp_path, SAY_MUCH, names, 10)
+    with open_store(tmp_path) as store:
+        assert store.problems() == []
+        for name in names:
+            user_store = store.for_user("shop", name)
+            [conversation] = user_store.conversations()
+            said = [message.parts[0].text for message in user_store.transcript(conversation.id)][::2]
+            assert said == [f"{name} says {number}" for number in range(10)]
+            assert [memory.seq for memory in user_store.memories()] == list(range(10))
+
+
+def test_several_threads_share_a_store(tmp_path: Path) -> None:
+    problems: list[BaseException] = []
+    with open_store(tmp_path) as store:
+
+        def converse(name: str) -> None:
+            try:
+                me = store.for_user("shop", name)
+                conversation = me.new_conversation()
+                for number in range(5):
+                    say(me, conversation, f"{name} says {number}")
+                    assert len(me.transcript(conversation)) == 2 * (number + 1)
+            except (StoreError, AssertionError) as problem:
+                problems.append(problem)
+
+        threads = [threading.Thread(target=converse, args=(f"user {number}",)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert problems == []
+        assert store.problems() == []
+
+
+def test_of_many_messages_at_once_one_is_accepted(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        conversation = ada.new_conversation()
+        accepted: list[str] = []
+        refused: list[str] = []
+
+        def send(text: str) -> None:
+            try:
+                accepted.append(ada.begin_turn(conversation, user(text)).id)
+            except Busy:
+                refused.append(text)
+
+        threads = [threading.Thread(target=send, args=(f"message {number}",)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(accepted), len(refused)) == (1, 7)
+        assert [turn.id for turn in ada.turns(conversation)] == accepted
+
+
+def test_of_two_stores_that_resume_a_turn_one_runs_the_call(tmp_path: Path) -> None:
+    with open_store(tmp_path) as first, open_store(tmp_path) as second:
+        turn_id = turn_with_written_call(first.for_user("shop", "ada"))
+        first.for_user("shop", "ada").start_call(turn_id, CALL, effect="write", idempotent=False)
+        other = second.for_user("shop", "ada")
+        with pytest.raises(TurnConflict):
+            other.start_call(turn_id, CALL, effect="write", idempotent=False)
+        first.for_user("shop", "ada").finish_call(turn_id, DONE)
+        with pytest.raises(TurnConflict):
+            other.finish_call(turn_id, DONE)
+        other.commit_turn(turn_id, reply=assistant("done"), events=(), memories=(), status="done")
+        with pytest.raises(TurnConflict):
+            first.for_user("shop", "ada").record_step(turn_id, 2, assistant("late"))
+
+
+def test_a_reader_sees_what_another_process_committed(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        before = ada.memory_changes("encoder-a").mark
+        processes(tmp_path, SAY_MUCH, ["ada"], 2)
+        [conversation] = ada.conversations()
+        assert len(ada.transcript(conversation.id)) == 4
+        changes = ada.memory_changes("encoder-a", before)
+        assert (len(changes.ids), changes.complete) == (2, False)
+
+
+def test_a_store_is_not_carried_over_a_fork(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        turn_with_started_call(ada)
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                ada.conversations()
+            except StoreError as problem:
+                os.write(write_end, str(problem).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.close(write_end)
+        said = os.read(read_end, 10_000).decode()
+        os.close(read_end)
+        assert "was opened by process" in said
+        assert "after forking" in said
+        assert len(ada.conversations()) == 1
