@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before any test imports a library that reads them; child processes inherit them.
 os.environ.update(
@@ -20,6 +21,10 @@ for variable in ("FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "COLUMNS", "LINES
 os.environ.setdefault(
     "OMP_NUM_THREADS", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 )
+
+# Timings are never tests: a busy machine must not fail a property.
+settings.register_profile("agentkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("agentkit")
 
 
 @pytest.fixture(autouse=True)
