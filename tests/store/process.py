@@ -43,13 +43,22 @@ say_something(sys.argv[1])
 
 def run(code: str, *arguments: object) -> str:
     """What `code` prints; it must end well. Its arguments are in `sys.argv[1:]`."""
+    return _output(["-c", code], arguments)
+
+
+def run_file(path: str, *arguments: object) -> str:
+    """What a Python file of this repository prints; it must end well."""
+    return _output([path], arguments)
+
+
+def _output(program: list[str], arguments: tuple[object, ...]) -> str:
     finished = subprocess.run(
-        [sys.executable, "-c", code, *(str(argument) for argument in arguments)],
+        [sys.executable, *program, *(str(argument) for argument in arguments)],
         capture_output=True,
         text=True,
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

@@ -14,7 +14,8 @@ import pytest
 from agentkit.errors import Busy, StoreError, TurnConflict
 from agentkit.messages import assistant, user
 from tests.architecture.source_tree import ROOT
-from tests.store.samples import CALL, DONE, open_store, say, turn_with_started_call, turn_with_written_call
+from tests.store.process import run
+from tests.store.samples import CALL, DONE, open_store, say, turn_with_written_call
 
 SAY_MUCH: Final = """
 import sys
@@ -131,21 +132,27 @@ def test_a_reader_sees_what_another_process_committed(tmp_path: Path) -> None:
 
 
 def test_a_store_is_not_carried_over_a_fork(tmp_path: Path) -> None:
-    with open_store(tmp_path) as store:
-        ada = store.for_user("shop", "ada")
-        turn_with_started_call(ada)
-        read_end, write_end = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                ada.conversations()
-            except StoreError as problem:
-                os.write(write_end, str(problem).encode())
-            os._exit(0)
-        os.waitpid(child, 0)
-        os.close(write_end)
-        said = os.read(read_end, 10_000).decode()
-        os.close(read_end)
-        assert "was opened by process" in said
-        assert "after forking" in said
-        assert len(ada.conversations()) == 1
+    said = run(
+        """
+import os, sys
+from pathlib import Path
+from agentkit.errors import StoreError
+from tests.store.samples import open_store
+with open_store(Path(sys.argv[1])) as store:
+    ada = store.for_user("shop", "ada")
+    ada.new_conversation()
+    if os.fork() == 0:
+        try:
+            ada.conversations()
+        except StoreError as problem:
+            print(problem, flush=True)
+        store.close()
+        os._exit(0)
+    os.wait()
+    print(len(ada.conversations()))
+""",
+        tmp_path,
+    )
+    assert "was opened by process" in said
+    assert "after forking" in said
+    assert said.endswith("\n1")

@@ -1,0 +1,141 @@
+"""What the world outside of a store saw, and the check of the store's promises against it.
+
+A process under test writes into a `Ledger` whatever leaves it: messages it acknowledged, generations it paid
+for, effects of its tools. After a kill and a resume, `broken_promises` compares the ledger with the database. It
+uses only the public store, so any agent can be checked with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from agentkit.messages import Assistant, ToolResult, text_of
+from agentkit.store.protocol import OpenTurn, TurnRecord, UserStore
+from agentkit.store.sqlite_store import SqliteStore
+
+Kind: TypeAlias = Literal["accepted", "generated", "effect", "committed"]
+KINDS: Final[tuple[Kind, ...]] = ("accepted", "generated", "effect", "committed")
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Lines in files that outlive the process that writes them.
+
+    Args:
+        folder: Where the files are.
+    """
+
+    folder: Path
+
+    def write(self, kind: Kind, text: str) -> None:
+        """Add a line; it is on the disk when this returns."""
+        line = json.dumps(text) + "\n"
+        descriptor = os.open(self.folder / f"{kind}.ledger", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        try:
+            os.write(descriptor, line.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def read(self, kind: Kind) -> list[str]:
+        """The lines of one kind, oldest first."""
+        path = self.folder / f"{kind}.ledger"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def broken_promises(
+    store: SqliteStore,
+    users: Iterable[tuple[str, str]],
+    ledger: Ledger,
+    *,
+    repeatable: Sequence[str] = (),
+) -> list[str]:
+    """Every way in which the database and the ledger contradict the contract; empty when it was kept.
+
+    The ledger holds: under `accepted` the text of each message whose `begin_turn` returned, under `committed`
+    that of each whose `commit_turn` returned, under `effect` the call id of each effect that happened.
+
+    Args:
+        store: The database after the crash, resumed or not.
+        users: Tenants and users to look at.
+        ledger: What the world saw.
+        repeatable: Ids of calls that may run more than once, because they are idempotent.
+    """
+    found = [f"6 sound: {problem}" for problem in store.problems()]
+    accepted: Counter[str] = Counter()
+    committed: Counter[str] = Counter()
+    open_turns = {left.turn.id: left for left in store.open_turns()}
+    effects = Counter(ledger.read("effect"))
+    for tenant, name in users:
+        user_store = store.for_user(tenant, name)
+        for conversation in user_store.conversations():
+            turns = user_store.turns(conversation.id)
+            found += _out_of_order(conversation.id, turns)
+            said = user_store.transcript(conversation.id)
+            found += _wrong_results(conversation.id, said)
+            texts = [text_of(message) for message in said if message.role == "user"]
+            accepted.update(texts)
+            committed.update(texts)
+            for turn in turns:
+                if turn.status == "open":
+                    accepted[text_of(open_turns[turn.id].message)] += 1
+                    found += _half_committed(user_store, open_turns[turn.id])
+                else:
+                    found += _half_missing(user_store, turn)
+                found += _wrong_effects(user_store, turn, effects, repeatable)
+    found += [
+        f"1 accepted = stored: {text!r} is lost" for text in Counter(ledger.read("accepted")) - accepted
+    ]
+    found += [f"2 all or nothing: {text!r} is lost" for text in Counter(ledger.read("committed")) - committed]
+    return found
+
+
+def _out_of_order(conversation_id: str, turns: Sequence[TurnRecord]) -> Iterator[str]:
+    if [turn.seq for turn in turns] != list(range(len(turns))):
+        yield f"5 one order: turns of {conversation_id} are {[turn.seq for turn in turns]}"
+    if any(turn.status == "open" for turn in turns[:-1]):
+        yield f"5 one order: a turn of {conversation_id} was begun before the one ahead of it ended"
+
+
+def _wrong_results(conversation_id: str, said: Sequence[object]) -> Iterator[str]:
+    calls = [call.id for message in said if isinstance(message, Assistant) for call in message.calls]
+    results = [message.call_id for message in said if isinstance(message, ToolResult)]
+    if calls != results:
+        yield f"2 all or nothing: {conversation_id} has calls {calls} and results {results}"
+
+
+def _half_committed(user_store: UserStore, left: OpenTurn) -> Iterator[str]:
+    if user_store.events(left.turn.id):
+        yield f"2 all or nothing: open turn {left.turn.id} has events"
+    if any(memory.turn_id == left.turn.id for memory in user_store.memories()):
+        yield f"2 all or nothing: open turn {left.turn.id} has memories"
+    if [step.seq for step in left.steps] != list(range(len(left.steps))):
+        yield f"5 one order: steps of {left.turn.id} are {[step.seq for step in left.steps]}"
+
+
+def _half_missing(user_store: UserStore, turn: TurnRecord) -> Iterator[str]:
+    events = user_store.events(turn.id)
+    if not events or events[-1].type != "turn_finished":
+        yield f"2 all or nothing: committed turn {turn.id} lacks its events"
+    if not any(memory.turn_id == turn.id for memory in user_store.memories()):
+        yield f"2 all or nothing: committed turn {turn.id} lacks its memories"
+
+
+def _wrong_effects(
+    user_store: UserStore, turn: TurnRecord, effects: Counter[str], repeatable: Sequence[str]
+) -> Iterator[str]:
+    for row in user_store.journal(turn.id):
+        happened = effects[row.call.id]
+        if happened > 1 and row.call.id not in repeatable:
+            yield f"4 at most once: the effect of {row.call.id} happened {happened} times"
+        if happened and row.status == "written":
+            yield f"4 at most once: {row.call.id} ran before its journal row said so"
+        is_ok = row.result is not None and row.result.status == "ok"
+        if is_ok and row.effect is not None and row.effect != "read" and not happened:
+            yield f"4 at most once: {row.call.id} has a result and no effect"
