@@ -1,8 +1,8 @@
 """What the world outside of a store saw, and the check of the store's promises against it.
 
 A process under test writes into a `Ledger` whatever leaves it: messages it acknowledged, generations it paid
-for, effects of its tools. After a kill and a resume, `broken_promises` compares the ledger with the database. It
-uses only the public store, so any agent can be checked with it.
+for, effects of its tools. After a kill and a resume, `broken_promises` compares the ledger with the database.
+It uses only the public store, so any agent can be checked with it.
 """
 
 from __future__ import annotations
