@@ -205,7 +205,7 @@ def create_ticket(
     context: ToolContext,
     topic: Topic,
     message: Problem,
-    order_id: OrderId = "",
+    order_id: OrderId | None = None,
 ) -> Result:
     """Pass a problem or a complaint to a person, who answers by e-mail."""
     today = today_of(context)
@@ -213,10 +213,10 @@ def create_ticket(
     key = "/".join([context.tenant, context.user_id, context.conversation_id, context.call_id])
     with shop(context, writing=True) as db:
         customer = signed_in(db, context)
-        if order_id:
+        if order_id is not None:
             own_order(db, context, order_id)
         next_number = 3001 + db.execute("SELECT count(*) FROM tickets").fetchone()[0]
-        values = [f"T{next_number}", context.user_id, order_id or None, topic, message]
+        values = [f"T{next_number}", context.user_id, order_id, topic, message]
         db.execute(
             "INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (call_key) DO NOTHING",
             [*values, today.isoformat(), reply_by.isoformat(), key],
