@@ -28,7 +28,21 @@ _DURATION: Final[TypeAdapter[timedelta]] = TypeAdapter(timedelta)
 
 
 class NotJson(Exception):
-    """A tool returned something that JSON cannot hold; the message names the type and the place."""
+    """A tool returned something that JSON cannot hold; the message names the type and the place.
+
+    Args:
+        problem: What was found.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.steps: list[str] = []
+        """The way to the place, innermost step first: each container adds its own as the error passes."""
+
+    def __str__(self) -> str:
+        path = clean_text("".join(reversed(self.steps))).removeprefix(".")
+        return f"{self.problem}, at `{path}`" if path else self.problem
 
 
 @dataclass(frozen=True)
@@ -67,101 +81,112 @@ def text_and_data(value: Any, limits: ResultLimits) -> tuple[str, JsonValue]:
     """
     if isinstance(value, str) and not isinstance(value, Enum):
         return bounded_text(value, limits.characters), None
-    data = _json_value(value, "", ())
+    data = _json_value(value)
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     if len(text) > limits.characters:
         return bounded_text(text, limits.characters), None
     return text, data
 
 
-def _json_value(value: Any, path: str, above: tuple[int, ...]) -> JsonValue:
+def _json_value(value: Any, above: tuple[int, ...] = ()) -> JsonValue:
     """One value; `above` are the ids of the containers that it is in."""
     if isinstance(value, Enum):
-        return _json_value(value.value, path, above)
+        return _json_value(value.value, above)
     for kinds, convert in _SCALARS:
         if isinstance(value, kinds):
-            return convert(value, path)
+            return convert(value)
     if id(value) in above:
-        raise NotJson(f"a {_kind(value)} that contains itself{_at(path)}")
+        raise NotJson(f"a {_kind(value)} that contains itself")
     if len(above) >= _MOST_DEPTH:
         raise NotJson(f"values nested more than {_MOST_DEPTH} deep")
-    return _container(value, path, (*above, id(value)))
+    return _container(value, (*above, id(value)))
 
 
-def _container(value: Any, path: str, above: tuple[int, ...]) -> JsonValue:
+def _container(value: Any, above: tuple[int, ...]) -> JsonValue:
     if isinstance(value, BaseModel):
         # Python mode: in JSON mode pydantic would turn NaN into null without a word.
-        return _json_value(value.model_dump(mode="python", warnings="error"), path, above)
+        return _json_value(value.model_dump(mode="python", warnings="error"), above)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {
-            _key(key, path): _json_value(item, f"{path}.{_key(key, path)}", above)
-            for key, item in value.items()
-        }
+        return _object(value, above)
     if isinstance(value, (list, tuple)):
-        return _items(value, path, above)
+        return _array(value, above)
     if isinstance(value, Set):
-        return _items(_ordered(value, path), path, above)
+        return _array(_ordered(value), above)
     if isinstance(value, Iterator):
-        raise NotJson(f"a {_kind(value)}{_at(path)}, which can be read only once; return a list")
-    raise NotJson(f"a value of type {_kind(value)}{_at(path)}")
+        raise NotJson(f"a {_kind(value)}, which can be read only once; return a list")
+    raise NotJson(f"a value of type {_kind(value)}")
 
 
-def _items(values: Sequence[Any], path: str, above: tuple[int, ...]) -> list[JsonValue]:
-    return [_json_value(item, f"{path}[{index}]", above) for index, item in enumerate(values)]
+def _object(values: Mapping[Any, Any], above: tuple[int, ...]) -> JsonValue:
+    result: dict[str, JsonValue] = {}
+    for key, value in values.items():
+        name = _key(key)
+        if name in result:
+            raise NotJson(f"a {_kind(values)} in which two keys are written {name!r}")
+        try:
+            result[name] = _json_value(value, above)
+        except NotJson as problem:
+            problem.steps.append(f".{name}")
+            raise
+    return result
 
 
-def _ordered(values: Set[Any], path: str) -> list[Any]:
+def _array(values: Sequence[Any], above: tuple[int, ...]) -> JsonValue:
+    result: list[JsonValue] = []
+    for value in values:
+        try:
+            result.append(_json_value(value, above))
+        except NotJson as problem:
+            problem.steps.append(f"[{len(result)}]")
+            raise
+    return result
+
+
+def _ordered(values: Set[Any]) -> list[Any]:
     """A set in an order that is the same in every process; only strings or numbers have one."""
     for kinds in (str, (int, float, Decimal)):
         if all(isinstance(value, kinds) for value in values):
             return sorted(values)
     types = ", ".join(sorted({_kind(value) for value in values}))
-    raise NotJson(f"a {_kind(values)} of {types}{_at(path)}, which has no order; return a list")
+    raise NotJson(f"a {_kind(values)} of {types}, which has no order; return a list")
 
 
-def _key(key: Any, path: str) -> str:
-    match key:
-        case Enum():
-            return _key(key.value, path)
-        case str():
-            return clean_text(key)
-        case bool():
-            raise NotJson(f"a dict{_at(path)} with a key of type bool")
-        case int() | date() | UUID():
-            return str(key)
-    raise NotJson(f"a dict{_at(path)} with a key of type {_kind(key)}")
+def _key(key: Any) -> str:
+    if isinstance(key, Enum):
+        return _key(key.value)
+    if isinstance(key, str):
+        return clean_text(key)
+    if isinstance(key, (int, date, UUID)) and not isinstance(key, bool):
+        return str(key)
+    raise NotJson(f"a dict with a key of type {_kind(key)}")
 
 
-def _integer(value: int, path: str) -> JsonValue:
+def _integer(value: int) -> JsonValue:
     if value.bit_length() > _MOST_INTEGER_BITS:
-        raise NotJson(f"an integer of {value.bit_length()} bits{_at(path)}")
+        raise NotJson(f"an integer of {value.bit_length()} bits")
     return int(value)
 
 
-def _finite(value: float | Decimal, path: str) -> JsonValue:
+def _finite(value: float | Decimal) -> JsonValue:
     if not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)):
-        raise NotJson(f"a number that is not finite (NaN or infinity){_at(path)}")
+        raise NotJson("a number that is not finite (NaN or infinity)")
     return str(value) if isinstance(value, Decimal) else float(value)
 
 
 # The first line that fits counts: a bool is an int too. A Decimal is text, so that no digit is lost.
-_SCALARS: Final[Sequence[tuple[tuple[type, ...], Callable[[Any, str], JsonValue]]]] = (
-    ((NoneType, bool), lambda value, _: value),
-    ((str,), lambda value, _: clean_text(value)),
+_SCALARS: Final[Sequence[tuple[tuple[type, ...], Callable[[Any], JsonValue]]]] = (
+    ((str,), clean_text),
+    ((NoneType, bool), lambda value: value),
     ((int,), _integer),
     ((float, Decimal), _finite),
-    ((date, time), lambda value, _: value.isoformat()),
-    ((timedelta,), lambda value, _: _DURATION.dump_python(value, mode="json")),
-    (_AS_TEXT, lambda value, _: clean_text(str(value))),
+    ((date, time), lambda value: value.isoformat()),
+    ((timedelta,), lambda value: _DURATION.dump_python(value, mode="json")),
+    (_AS_TEXT, lambda value: clean_text(str(value))),
 )
 
 
 def _kind(value: Any) -> str:
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _at(path: str) -> str:
-    return f" at `{path.removeprefix('.')}`" if path else ""

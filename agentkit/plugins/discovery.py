@@ -1,0 +1,110 @@
+"""Finding plugins by their entry points. A broken one is named and switched off; the rest start."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, distributions
+from typing import Final
+
+from agentkit.errors import PluginError
+from agentkit.plugins.registry import Registry
+from agentkit.tools import Tool
+
+GROUP: Final = "agentkit.plugins"
+"""The entry point group: `[project.entry-points."agentkit.plugins"]`, `name = "package.module:register"`."""
+
+_logger: Final = logging.getLogger("agentkit.plugins")
+_logger.addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that is switched off.
+
+    Args:
+        name: Name of its entry point.
+        distribution: Name and version of the package that it comes from.
+        error: Why, and what to do.
+    """
+
+    name: str
+    distribution: str
+    error: PluginError
+
+
+@dataclass(frozen=True)
+class PluginReport:
+    """What the installed plugins add.
+
+    Args:
+        tools: All tools by name: plugins in the order of their names, each in the order of its own.
+        broken: Plugins that are switched off, none of whose tools is in `tools`.
+    """
+
+    tools: dict[str, Tool]
+    broken: list[BrokenPlugin]
+
+
+def load_plugins(path: Sequence[str] | None = None) -> PluginReport:
+    """Import and register every installed plugin.
+
+    Plugins load in the order of their names. One that cannot be imported, whose `register` raises, or that
+    claims the name of a tool which an earlier plugin has added is switched off as a whole.
+
+    Args:
+        path: Folders to look for packages in; None: `sys.path`.
+    """
+    tools: dict[str, Tool] = {}
+    added_by: dict[str, str] = {}
+    broken: list[BrokenPlugin] = []
+    for entry, distribution in _entries(path):
+        try:
+            added = _register(entry, distribution)
+            _check_names(added, added_by, entry.name)
+        except PluginError as error:
+            _logger.warning("plugin %s of %s is switched off: %s", entry.name, distribution, error.message)
+            broken.append(BrokenPlugin(entry.name, distribution, error))
+            continue
+        tools.update(added)
+        added_by.update(dict.fromkeys(added, entry.name))
+    return PluginReport(tools, broken)
+
+
+def _entries(path: Sequence[str] | None) -> list[tuple[EntryPoint, str]]:
+    """Entry points with the package they come from; a package that is on the path twice counts once."""
+    found: dict[tuple[str, str], tuple[EntryPoint, str]] = {}
+    installed = distributions() if path is None else distributions(path=list(path))
+    for distribution in installed:
+        for entry in distribution.entry_points.select(group=GROUP):
+            package = distribution.metadata["Name"]
+            found.setdefault((entry.name, package), (entry, f"{package} {distribution.version}"))
+    return [found[key] for key in sorted(found)]
+
+
+def _register(entry: EntryPoint, distribution: str) -> dict[str, Tool]:
+    registry = Registry(entry.name)
+    where = f"plugin `{entry.name}` of {distribution} ({entry.value})"
+    try:
+        register = entry.load()
+        register(registry)
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as problem:  # one of the two places: importing a plugin may raise anything
+        _logger.debug("%s cannot be loaded", where, exc_info=True)
+        raise PluginError(
+            f"{where} cannot be loaded: {type(problem).__name__}: {problem}",
+            hint="update or uninstall the package; everything else works without it",
+        ) from problem
+    return registry.tools
+
+
+def _check_names(added: dict[str, Tool], added_by: dict[str, str], plugin: str) -> None:
+    for name in added:
+        if name in added_by:
+            raise PluginError(
+                f"the plugins `{added_by[name]}` and `{plugin}` both add a tool called `{name}`; "
+                f"`{plugin}` is switched off",
+                hint="uninstall one of the two packages, or ask for a longer name of the tool",
+            )
