@@ -89,7 +89,7 @@ def narrow(tool: Tool, trusted: TrustedText, known: Mapping[str, JsonValue]) -> 
         if found is None:
             continue
         if found:
-            properties[name] = {**_without_shape(properties[name]), "enum": list(found)}
+            properties[name] = {**_without_shape(_without_null(properties[name])), "enum": list(found)}
         elif name in required:
             missing = missing or name
         else:
@@ -130,7 +130,7 @@ def _values(
     pattern = _pattern(schema)
     if pattern is None:
         return (known[name],) if name in known else None
-    convert = int if schema.get("type") == "integer" else str
+    convert = int if _without_null(schema).get("type") == "integer" else str
     found = _matches(pattern, (trusted.current,))
     if not found and name in known:
         return (known[name],)
@@ -140,7 +140,14 @@ def _values(
     return tuple(convert(value) for value in found)
 
 
+def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of `T` for one of `T | None`: a value that was said is never null."""
+    options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
+    return options[0] if len(options) == 1 else schema
+
+
 def _pattern(schema: Mapping[str, Any]) -> re.Pattern[str] | None:
+    schema = _without_null(schema)
     if schema.get("type") == "integer":
         body = _INTEGER
     elif schema.get("type") == "string" and schema.get("format") in _FORMATS:

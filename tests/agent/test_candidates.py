@@ -3,7 +3,8 @@ from hypothesis import strategies as st
 
 from agentkit.agent.candidates import listable, narrow, suggestions, trusted_text
 from agentkit.messages import ToolCall, assistant, tool_result, user
-from tests.agent.shop_tools import cancel_order, change_address, list_orders, track_parcel
+from agentkit.tools import tool
+from tests.agent.shop_tools import OrderId, cancel_order, change_address, list_orders, track_parcel
 
 LOOK = ToolCall(id="1", name="list_orders")
 
@@ -25,6 +26,20 @@ def test_without_any_order_number_the_argument_is_missing() -> None:
     narrowed = narrow(track_parcel, trusted_text("where is my parcel?", ()), {})
     assert narrowed.missing == "order_id"
     assert narrowed.determined is None
+
+
+def test_an_optional_authority_argument_is_taken_from_the_message_or_left_out() -> None:
+    @tool(effect="write")
+    def report(problem: str, order_id: OrderId | None = None) -> str:
+        """Report a problem."""
+        return f"{problem} {order_id}"
+
+    named = narrow(report, trusted_text("order 1042 is broken", ()), {})
+    assert named.spec.parameters["properties"]["order_id"]["enum"] == ["1042"]
+    assert "anyOf" not in named.spec.parameters["properties"]["order_id"]
+    unnamed = narrow(report, trusted_text("my lamp is broken", ()), {})
+    assert "order_id" not in unnamed.spec.parameters["properties"]
+    assert unnamed.missing is None
 
 
 def test_part_of_a_longer_number_is_no_order_number() -> None:
