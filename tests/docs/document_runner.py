@@ -5,6 +5,7 @@ Everything happens in one folder that begins as a copy of the repository, in the
 - ``python`` runs; all blocks share one process and its names. A ``text`` block right after shows its output.
 - ``bash`` and ``console`` run command by command in one shell, with nothing to type into. Output shown in a
   ``console`` block must be what is printed; ``…`` stands for anything.
+  The virtual environment is `.venv`, as after `make setup`; a document must say to activate it.
 - Any language with ``title=NAME`` is written to that file instead.
 - ``make WORD`` is checked to exist and not run: the words are what CI runs. ``pip install FOLDER`` installs
   beside the virtual environment, so that nothing of it stays.
@@ -77,12 +78,15 @@ class Reader:
             (self._copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(repository / name, self._copy / name)
         installed = folder / "installed"
-        binaries = _virtual_environment(self._copy / ".venv", installed)
+        real = Path(sys.prefix) / "bin"
+        _virtual_environment(self._copy / ".venv", installed)
         programs = folder / "programs"
         programs.mkdir()
         _program(programs / "make", _MAKE.format(make=shutil.which("make"), repository=repository))
         self._environment = os.environ | {"COLUMNS": "100", "TERM": "dumb"} | dict(environment or {})
-        self._environment["PATH"] = os.pathsep.join((str(programs), str(binaries), os.environ["PATH"]))
+        # The reader's shell knows the virtual environment only once the document says to activate it.
+        places = [place for place in os.environ["PATH"].split(os.pathsep) if Path(place) != real]
+        self._environment["PATH"] = os.pathsep.join((str(programs), *places))
         self._environment["PYTHONPATH"] = str(installed)
         self._seconds = seconds
         self._python: subprocess.Popen[str] | None = None
@@ -194,7 +198,7 @@ class Reader:
         return str(answer["printed"])
 
 
-def _virtual_environment(folder: Path, installed: Path) -> Path:
+def _virtual_environment(folder: Path, installed: Path) -> None:
     """Make `folder` look like the running virtual environment, but with a pip that leaves that one alone."""
     real = Path(sys.prefix)
     binaries = folder / "bin"
@@ -209,7 +213,6 @@ def _virtual_environment(folder: Path, installed: Path) -> Path:
             _program(binaries / program.name, _PIP.format(python=sys.executable, target=installed))
         else:
             (binaries / program.name).symlink_to(program)
-    return binaries
 
 
 def _program(path: Path, text: str) -> None:

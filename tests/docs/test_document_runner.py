@@ -132,6 +132,14 @@ hello
     assert (tmp_path / "installed" / "greeting.py").is_file()
 
 
+def test_a_command_of_the_virtual_environment_needs_its_activation(follow: Follow) -> None:
+    with pytest.raises(DocumentError, match="ruff"):
+        follow("```bash\nruff --version\n```")
+    assert (
+        follow("```bash\nsource .venv/bin/activate\nruff --version\n```\n\n```bash\nruff --version\n```") == 2
+    )
+
+
 def test_an_indented_block_loses_its_indent() -> None:
     (block,) = read_blocks("x.md", "1. Do:\n\n   ```bash\n   echo one\n   ```\n")
     assert block.text == "echo one\n"
