@@ -125,11 +125,13 @@ class GgufFile:
             return [self._value(element) for _ in range(count)]
         return self._unpack(_SCALARS[kind])
 
-    def read(self, name: str) -> Tensor:
-        """One tensor as float32, in torch's shape.
+    def read(self, name: str, first: int = 0, count: int | None = None) -> Tensor:
+        """One tensor, or some of its rows, as float32 in torch's shape.
 
         Args:
             name: llama.cpp's name of the tensor.
+            first: Index of the first row to read, along the slowest dimension.
+            count: How many rows; None for all from `first`. A tensor of one dimension is read whole.
 
         Raises:
             ModelRefused: The tensor's bytes are not all there, or its quantisation is unknown to `gguf`.
@@ -142,12 +144,16 @@ class GgufFile:
             kind = GGMLQuantizationType(place.quantization)
             block_elements, block_bytes = GGML_QUANT_SIZES[kind]
             row_bytes = place.shape[-1] // block_elements * block_bytes
-            rows = prod(place.shape[:-1])
-            stored = numpy.frombuffer(self._bytes, numpy.uint8, rows * row_bytes, place.start)
+            total = prod(place.shape[:-1])
+            rows = min(total - first, total if count is None else count)
+            stored = numpy.frombuffer(
+                self._bytes, numpy.uint8, rows * row_bytes, place.start + first * row_bytes
+            )
             values = dequantize(stored.reshape(rows, row_bytes), kind)
         except (ValueError, NotImplementedError) as error:
             raise _damaged(self.path, f"the tensor {name} cannot be unpacked ({error})") from error
-        unpacked: Tensor = numpy.asarray(values, numpy.float32).reshape(place.shape)
+        shape = (rows, *place.shape[1:]) if len(place.shape) > 1 else place.shape
+        unpacked: Tensor = numpy.asarray(values, numpy.float32).reshape(shape)
         return unpacked
 
 

@@ -1,7 +1,7 @@
 """Rebuilding a tokenizer from the vocabulary inside a GGUF file.
 
-A GGUF file carries the tokens, the merges and the kind of each token, but not the rule that splits text before
-merging: it only names it. The two rules here are those of the published tokenizers (Qwen2: `tokenizer.json`
+A GGUF file carries the tokens, the merges and the kind of each token, but not the rule that splits text
+before merging: it only names it. The two rules here are those of the published tokenizers (Qwen2: `tokenizer.json`
 of Qwen/Qwen2.5-0.5B; SmolLM2: HuggingFaceTB/SmolLM2-135M). A name without a rule is refused, because a wrong
 rule gives a model that works, only worse.
 """
@@ -94,7 +94,7 @@ def _set_splitting(tokenizer: Tokenizer, name: str, source: Path) -> None:
 
 
 def save_tokenizer(metadata: dict[str, Any], source: Path, folder: Path, context_length: int) -> None:
-    """Write `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` as `AutoTokenizer` reads them.
+    """Write `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` for `AutoTokenizer`.
 
     Args:
         metadata: The metadata of the GGUF file.
