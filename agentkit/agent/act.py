@@ -40,9 +40,7 @@ _FEWEST_TOKENS = 16  # less than this cannot hold a call
 _RETRIES = 1
 
 
-def act(
-    turn: Turn, route: UseTools | Reason, seen: Perception
-) -> Generator[Event, None, Composed]:
+def act(turn: Turn, route: UseTools | Reason, seen: Perception) -> Generator[Event, None, Composed]:
     """Call tools until a reply can be given, within the limits."""
     known: Mapping[str, JsonValue] = route.known if isinstance(route, UseTools) else {}
     intent = route.intent if isinstance(route, UseTools) else None

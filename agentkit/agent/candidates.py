@@ -59,7 +59,10 @@ class Narrowed:
 def trusted_text(text: str, history: Sequence[Message], this_turn: Sequence[Message] = ()) -> TrustedText:
     """Collect the parts of a transcript that a user or a trusted tool is the source of, newest first."""
     earlier = [
-        part.text for message in (*history, *this_turn) for part in _parts(message) if part.trust != "untrusted"
+        part.text
+        for message in (*history, *this_turn)
+        for part in _parts(message)
+        if part.trust != "untrusted"
     ]
     return TrustedText(current=text, earlier=tuple(reversed(earlier)))
 

@@ -38,9 +38,7 @@ def prompt_messages(
         wiring.system,
         turn.history,
         (user_message(turn, seen), *turn.transcript, *correction),
-        budget=min(
-            wiring.settings.limits.prompt_tokens, wiring.generator.context_length - reply_tokens
-        ),
+        budget=min(wiring.settings.limits.prompt_tokens, wiring.generator.context_length - reply_tokens),
         count=lambda messages: wiring.generator.count_tokens(messages, specs),
     )
 

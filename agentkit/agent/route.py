@@ -140,7 +140,9 @@ def choose_route(
     if binding.hand_off:
         return HandOver(intent)
     if binding.knowledge:
-        return _from_knowledge(seen, binding.documents) or _from_memory(seen, settings) or Decline("no_evidence")
+        return (
+            _from_knowledge(seen, binding.documents) or _from_memory(seen, settings) or Decline("no_evidence")
+        )
     return _unbound(seen, settings)
 
 
@@ -179,7 +181,9 @@ def _from_knowledge(seen: Perception, documents: Sequence[str]) -> UseKnowledge 
 
 
 def _from_memory(seen: Perception, settings: Settings) -> UseMemory | None:
-    near = [m for m in seen.memories if m.kind == "fact" and m.similarity >= settings.memory_answer_similarity]
+    near = [
+        m for m in seen.memories if m.kind == "fact" and m.similarity >= settings.memory_answer_similarity
+    ]
     return UseMemory(tuple(near[:2])) if near else None
 
 

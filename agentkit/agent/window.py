@@ -76,5 +76,7 @@ def _longest_result(messages: Sequence[Message]) -> int | None:
 def _shortened(message: Message) -> Message:
     text = text_of(message)
     keep = max(_SHORTEST_RESULT - 40, len(text) // 2)
-    part = Part(text=f"{text[:keep]} … [{len(text) - keep} characters left out]", trust=message.parts[0].trust)
+    part = Part(
+        text=f"{text[:keep]} … [{len(text) - keep} characters left out]", trust=message.parts[0].trust
+    )
     return message.model_copy(update={"parts": (part,)})

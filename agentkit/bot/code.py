@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 import traceback
@@ -10,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 from agentkit.bot.config import CONFIG_FILE, BotConfig
-from agentkit.errors import BotFileError
-from agentkit.plugins import load_plugins
+from agentkit.errors import AgentKitError, BotFileError
+from agentkit.plugins import load_plugins, naming_failures
 from agentkit.tools import Tool
 
 
@@ -47,7 +48,7 @@ def _tools_of_entry(folder: Path, entry: str) -> Sequence[Tool]:
     report = load_plugins()
     if entry not in report.tools:
         known = ", ".join(sorted(report.tools)) or "none"
-        broken = "".join(f" The plugin {b.name} is switched off: {b.reason}." for b in report.broken)
+        broken = "".join(f" The plugin {b.name} is switched off: {b.error.message}." for b in report.broken)
         raise BotFileError(
             f"no plugin adds a tool called {entry!r}; the tools are: {known}.{broken}",
             path=folder / CONFIG_FILE,
@@ -83,7 +84,10 @@ def load_python(folder: Path, name: str, *, field: str) -> ModuleType:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise BotFileError(
-            f"{name!r} lies outside the bot folder", path=folder / CONFIG_FILE, field=field, hint="Move it inside."
+            f"{name!r} lies outside the bot folder",
+            path=folder / CONFIG_FILE,
+            field=field,
+            hint="Move it inside.",
         )
     if not path.is_file():
         raise BotFileError(
@@ -92,7 +96,7 @@ def load_python(folder: Path, name: str, *, field: str) -> ModuleType:
             field=field,
             hint=f"Create {path.name} or correct the name.",
         )
-    module_name = f"agentkit_bot_{abs(hash(path)):x}"
+    module_name = f"agentkit_bot_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)
@@ -102,17 +106,23 @@ def load_python(folder: Path, name: str, *, field: str) -> ModuleType:
     sys.modules[module_name] = module
     sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as problem:
+        with naming_failures(lambda problem: _failure(path, problem)):
+            spec.loader.exec_module(module)
+    except AgentKitError:
         del sys.modules[module_name]
-        last = traceback.extract_tb(problem.__traceback__)[-1]
-        line = last.lineno if last.filename == str(path) else None
-        raise BotFileError(
-            f"the file could not be run: {type(problem).__name__}: {problem}",
-            path=path,
-            line=line,
-            hint="Mend the file; `python` on it shows the whole traceback.",
-        ) from problem
+        raise
     finally:
         sys.path.remove(str(path.parent))
     return module
+
+
+def _failure(path: Path, problem: Exception | SystemExit) -> BotFileError:
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == str(path)
+    ]
+    return BotFileError(
+        f"the file could not be run: {type(problem).__name__}: {problem}",
+        path=path,
+        line=lines[-1] if lines else None,
+        hint="Mend the file; running it with `python` shows the whole traceback.",
+    )

@@ -126,9 +126,7 @@ def _existing(folder: Path, config: BotConfig) -> list[Path]:
     return [folder / name for name in config.knowledge]
 
 
-def _check_bindings(
-    folder: Path, config: BotConfig, bindings: dict[str, Binding], tools: list[Tool]
-) -> None:
+def _check_bindings(folder: Path, config: BotConfig, bindings: dict[str, Binding], tools: list[Tool]) -> None:
     names = {tool.name for tool in tools}
     for intent, binding in bindings.items():
         for name in binding.tools:

@@ -17,7 +17,8 @@ def new_bot(folder: Path) -> list[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigurationError(
-            f"{folder} exists and is not empty; nothing was written.", hint="Choose another name, or empty it."
+            f"{folder} exists and is not empty; nothing was written.",
+            hint="Choose another name, or empty it.",
         )
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
     try:
@@ -25,6 +26,7 @@ def new_bot(folder: Path) -> list[Path]:
             shutil.copytree(template, folder, dirs_exist_ok=True, ignore=ignore)
     except OSError as problem:
         raise ConfigurationError(
-            f"{folder} could not be written: {problem.strerror or problem}.", hint="Choose a folder you may write to."
+            f"{folder} could not be written: {problem.strerror or problem}.",
+            hint="Choose a folder you may write to.",
         ) from problem
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())

@@ -102,7 +102,9 @@ def scenario_path(folder: Path, name: str) -> Path:
             return path
     names = ", ".join(sorted(p.stem for p in (folder / "scenarios").glob("*.yaml"))) or "none"
     raise BotFileError(
-        f"there is no scenario {name!r}; the scenarios are: {names}", path=folder / "scenarios", hint="Name one of them."
+        f"there is no scenario {name!r}; the scenarios are: {names}",
+        path=folder / "scenarios",
+        hint="Name one of them.",
     )
 
 
@@ -151,14 +153,17 @@ class Outcome:
         ok = {e.result.call_id for e in self.events if isinstance(e, ToolCallFinished) and e.status == "ok"}
         for wanted in expect.tools:
             made = any(
-                c.name == wanted.name and c.id in ok and wanted.arguments.items() <= c.arguments.items() for c in calls
+                c.name == wanted.name and c.id in ok and wanted.arguments.items() <= c.arguments.items()
+                for c in calls
             )
             shown = ", ".join(f"{k}={v!r}" for k, v in wanted.arguments.items())
             found.append(Checked(f"called {wanted.name}({shown})", made))
         found += [Checked(f"did not call {n}", all(c.name != n for c in calls)) for n in expect.not_called]
         if expect.declined is not None:
             declined = any(isinstance(e, Declined) for e in self.events)
-            found.append(Checked("declined" if expect.declined else "not declined", declined == expect.declined))
+            found.append(
+                Checked("declined" if expect.declined else "not declined", declined == expect.declined)
+            )
         recalled = [m.text for e in self.events if isinstance(e, MemoriesRecalled) for m in e.memories]
         found += [Checked(f"recalled “{t}”", any(t in text for text in recalled)) for t in expect.recalled]
         return found + self._reply_checks(expect)
@@ -169,7 +174,9 @@ class Outcome:
         found = [Checked(f"reply contains “{t}”", t in text) for t in expect.reply_contains]
         found += [Checked(f"reply lacks “{t}”", t not in text) for t in expect.reply_lacks]
         if expect.source is not None:
-            found.append(Checked(f"reply is {expect.source}", bool(replied) and replied[-1].source == expect.source))
+            found.append(
+                Checked(f"reply is {expect.source}", bool(replied) and replied[-1].source == expect.source)
+            )
         return found
 
 

@@ -48,7 +48,9 @@ def converse(bot: Bot, user: str, conversation: str, *, steps: bool) -> None:
     """
     interactive = sys.stdin.isatty()
     if interactive:
-        out.print(Text(f"{bot.config.name}, signed in as {user}. /help shows what you can type.", style="dim"))
+        out.print(
+            Text(f"{bot.config.name}, signed in as {user}. /help shows what you can type.", style="dim")
+        )
     while True:
         try:
             line = _read(interactive)

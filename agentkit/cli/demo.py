@@ -43,7 +43,9 @@ def demo(folder: Path, name: str, *, model: str | None, steps: bool, then_chat: 
         finally:
             bot.close()
     if printer.failed_checks:
-        err.print(Text(f"{printer.failed_checks} expectations of the scenario did not hold.", style="bold red"))
+        err.print(
+            Text(f"{printer.failed_checks} expectations of the scenario did not hold.", style="bold red")
+        )
         raise typer.Exit(1)
 
 

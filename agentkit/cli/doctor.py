@@ -61,7 +61,9 @@ def doctor(bot: Path | None, *, deep: bool) -> None:
 
 def _machine() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {cores} cores")
+    yield Finding(
+        "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {cores} cores"
+    )
 
 
 def _torch() -> Iterator[Finding]:
@@ -84,12 +86,24 @@ def _folders() -> Iterator[Finding]:
             free = shutil.disk_usage(folder).free
             writable = os.access(folder, os.W_OK)
         except OSError as problem:
-            yield Finding("bad", f"the folder of the {what}, {folder}: {problem.strerror}", "Set AGENTKIT_CACHE or AGENTKIT_DATA to a folder you may write to.")
+            yield Finding(
+                "bad",
+                f"the folder of the {what}, {folder}: {problem.strerror}",
+                "Set AGENTKIT_CACHE or AGENTKIT_DATA to a folder you may write to.",
+            )
             continue
         if not writable:
-            yield Finding("bad", f"the folder of the {what}, {folder}, cannot be written", "Set AGENTKIT_CACHE or AGENTKIT_DATA to a folder you may write to.")
+            yield Finding(
+                "bad",
+                f"the folder of the {what}, {folder}, cannot be written",
+                "Set AGENTKIT_CACHE or AGENTKIT_DATA to a folder you may write to.",
+            )
         elif what == "models" and free < _ROOM_NEEDED:
-            yield Finding("note", f"{what} in {folder}: only {free / 1e9:.1f} GB free", "Fetching the default models needs about 3 GB for a while.")
+            yield Finding(
+                "note",
+                f"{what} in {folder}: only {free / 1e9:.1f} GB free",
+                "Fetching the default models needs about 3 GB for a while.",
+            )
         else:
             yield Finding("ok", f"{what} in {folder}, {free / 1e9:.0f} GB free")
 
@@ -98,7 +112,11 @@ def _plugins() -> Iterator[Finding]:
     report = load_plugins()
     yield Finding("ok", f"{len(report.tools)} tools from plugins: {', '.join(report.tools)}")
     for broken in report.broken:
-        yield Finding("bad", f"the plugin {broken.name} is switched off: {broken.reason}", "Upgrade or uninstall it.")
+        yield Finding(
+            "bad",
+            f"the plugin {broken.name} is switched off: {broken.error.message}",
+            "Upgrade or uninstall it.",
+        )
 
 
 def _models(deep: bool) -> Iterator[Finding]:
@@ -127,7 +145,11 @@ def _bot(folder: Path) -> Iterator[Finding]:
             left = len(store.open_turns())
             store.close()
             verdict: Verdict = "note" if left else "ok"
-            yield Finding(verdict, f"{path}: {left} turns wait to be finished", f"agentkit chat {folder}" if left else "")
+            yield Finding(
+                verdict,
+                f"{path}: {left} turns wait to be finished",
+                f"agentkit chat {folder}" if left else "",
+            )
         else:
             yield Finding("ok", f"no conversations yet; they will be kept in {path}")
     except AgentKitError as problem:

@@ -64,7 +64,9 @@ def search(
     store = _open(bot, database)
     try:
         encoder = load_encoder(config.encoder, progress=BarProgress(err))
-        found = Recall(store.for_user("default", user), encoder).search(query, limit=limit, min_similarity=-1.0)
+        found = Recall(store.for_user("default", user), encoder).search(
+            query, limit=limit, min_similarity=-1.0
+        )
     finally:
         store.close()
     if not found:

@@ -12,10 +12,13 @@ UserOption = Annotated[str, typer.Option("--user", "-u", help="Who is signed in.
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", help="Generator instead of the one in agent.yaml: catalogue name, folder or Hugging Face id."
+        "--model",
+        "-m",
+        help="Generator instead of the one in agent.yaml: catalogue name, folder or Hugging Face id.",
     ),
 ]
 DatabaseOption = Annotated[
-    Path | None, typer.Option("--database", help="SQLite file instead of the bot's own in the user's data folder.")
+    Path | None,
+    typer.Option("--database", help="SQLite file instead of the bot's own in the user's data folder."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -23,9 +23,17 @@ class BarProgress:
         if not self._console.is_terminal:
             self._console.print(f"{label} …", markup=False, highlight=False)
             return
-        amount = DownloadColumn() if unit == "bytes" else TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + unit)
+        amount = (
+            DownloadColumn()
+            if unit == "bytes"
+            else TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + unit)
+        )
         self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn(), console=self._console
+            TextColumn("{task.description}"),
+            BarColumn(),
+            amount,
+            TimeRemainingColumn(),
+            console=self._console,
         )
         self._bars.start()
         self._task = self._bars.add_task(label, total=total)

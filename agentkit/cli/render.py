@@ -108,7 +108,12 @@ class EventPrinter:
             case ArgumentAsked(tool=tool, argument=argument):
                 self._line("asks for", f"{argument} of {tool}")
             case GroundingChecked(supported=supported, unsupported=words):
-                self._line("checked", "every word is in the evidence" if supported else f"not in the evidence: {', '.join(words)}")
+                self._line(
+                    "checked",
+                    "every word is in the evidence"
+                    if supported
+                    else f"not in the evidence: {', '.join(words)}",
+                )
             case LimitReached(limit=limit, detail=detail):
                 self._line("limit", f"{limit}: {detail}", style="yellow")
             case Declined(reason=reason):
@@ -145,7 +150,11 @@ class EventPrinter:
 def _generation(event: GenerationFinished) -> str:
     what = " ".join(_call(call) for call in event.calls) or f"“{_short(event.text, 60)}”"
     forced = f", {event.forced_tokens} forced" if event.forced_tokens else ""
-    cached = f", {event.cached_tokens} of {event.prompt_tokens} prompt tokens reused" if event.cached_tokens else ""
+    cached = (
+        f", {event.cached_tokens} of {event.prompt_tokens} prompt tokens reused"
+        if event.cached_tokens
+        else ""
+    )
     return f"{what}  ({event.generated_tokens} tokens{forced}, {event.forward_passes} passes{cached})"
 
 

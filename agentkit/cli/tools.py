@@ -44,14 +44,14 @@ def list_tools(bot: _BotOption = None, as_json: JsonOption = False) -> None:
         table.add_column(column, overflow="fold")
     for tool in tools:
         arguments = ", ".join(tool.spec.parameters.get("properties", {}))
-        table.add_row(Text(tool.name), Text(tool.effect), Text(arguments), Text(tool.spec.description.split("\n")[0]))
+        table.add_row(
+            Text(tool.name), Text(tool.effect), Text(arguments), Text(tool.spec.description.split("\n")[0])
+        )
     out.print(table)
 
 
 @app.command()
-def show(
-    name: Annotated[str, typer.Argument(help="Name of the tool.")], bot: _BotOption = None
-) -> None:
+def show(name: Annotated[str, typer.Argument(help="Name of the tool.")], bot: _BotOption = None) -> None:
     """What a model is told about a tool, and how it may be called."""
     tool = _tool(name, bot)
     out.print(Text(tool.name, style="bold"), Text(f"({tool.effect}, {tool.timeout:g} s)", style="dim"))
@@ -81,7 +81,9 @@ def call(
     try:
         validate_arguments(tool, given)
     except ToolRetry as problem:
-        raise ConfigurationError(str(problem), hint=f"`agentkit tools show {name}` shows the arguments.") from problem
+        raise ConfigurationError(
+            str(problem), hint=f"`agentkit tools show {name}` shows the arguments."
+        ) from problem
     context = ToolContext(
         user_id=user,
         tenant="default",
@@ -106,7 +108,9 @@ def call(
 def _argument(text: str, tool: Tool) -> tuple[str, JsonValue]:
     name, separator, value = text.partition("=")
     if not separator:
-        raise ConfigurationError(f"{text!r} is no argument.", hint="Write name=value, for example order_id=1042.")
+        raise ConfigurationError(
+            f"{text!r} is no argument.", hint="Write name=value, for example order_id=1042."
+        )
     schema = tool.spec.parameters.get("properties", {}).get(name, {})
     if schema.get("type") == "string":
         return name, value
@@ -121,7 +125,7 @@ def _tools(bot: Path | None) -> Sequence[Tool]:
         return tools_of(bot, load_config(bot))
     report = load_plugins()
     for broken in report.broken:
-        err.print(Text(f"the plugin {broken.name} is switched off: {broken.reason}", style="yellow"))
+        err.print(Text(f"the plugin {broken.name} is switched off: {broken.error.message}", style="yellow"))
     return list(report.tools.values())
 
 

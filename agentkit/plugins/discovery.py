@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, distributions
 from typing import Final
 
 from agentkit.errors import PluginError
+from agentkit.plugins.foreign_code import naming_failures
 from agentkit.plugins.registry import Registry
 from agentkit.tools import Tool
 
@@ -86,17 +87,17 @@ def _entries(path: Sequence[str] | None) -> list[tuple[EntryPoint, str]]:
 def _register(entry: EntryPoint, distribution: str) -> dict[str, Tool]:
     registry = Registry(entry.name)
     where = f"plugin `{entry.name}` of {distribution} ({entry.value})"
-    try:
-        register = entry.load()
-        register(registry)
-    except PluginError:
-        raise
-    except (Exception, SystemExit) as problem:  # one of the two places: importing a plugin may raise anything
-        _logger.debug("%s cannot be loaded", where, exc_info=True)
-        raise PluginError(
+
+    def cannot_be_loaded(problem: Exception | SystemExit) -> PluginError:
+        _logger.debug("%s cannot be loaded", where, exc_info=problem)
+        return PluginError(
             f"{where} cannot be loaded: {type(problem).__name__}: {problem}",
             hint="update or uninstall the package; everything else works without it",
-        ) from problem
+        )
+
+    with naming_failures(cannot_be_loaded):
+        register = entry.load()
+        register(registry)
     return registry.tools
 
 

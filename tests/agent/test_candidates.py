@@ -77,7 +77,9 @@ def test_results_of_trusted_tools_count_and_untrusted_ones_do_not() -> None:
 
 
 def test_what_the_bot_itself_said_is_no_source() -> None:
-    assert narrow(track_parcel, trusted_text("and that?", [assistant("Order 1042?")]), {}).missing == "order_id"
+    assert (
+        narrow(track_parcel, trusted_text("and that?", [assistant("Order 1042?")]), {}).missing == "order_id"
+    )
 
 
 def test_several_numbers_in_one_message_leave_the_choice_to_the_generator() -> None:

@@ -27,7 +27,12 @@ def count(messages: Sequence[Message]) -> int:
 
 def turn(number: int, result: str = "found") -> list[Message]:
     call = ToolCall(id=f"c{number}", name="look", arguments={"n": number})
-    return [user(f"question {number}"), assistant(calls=(call,)), tool_result(call, result), assistant("answer")]
+    return [
+        user(f"question {number}"),
+        assistant(calls=(call,)),
+        tool_result(call, result),
+        assistant("answer"),
+    ]
 
 
 def test_everything_is_kept_while_it_fits() -> None:
@@ -37,7 +42,9 @@ def test_everything_is_kept_while_it_fits() -> None:
 
 def test_older_turns_are_dropped_whole_and_oldest_first() -> None:
     history = [*turn(1), *turn(2), *turn(3)]
-    kept = fit(SYSTEM, history, [user("now")], budget=count([SYSTEM, *turn(2), *turn(3), user("now")]), count=count)
+    kept = fit(
+        SYSTEM, history, [user("now")], budget=count([SYSTEM, *turn(2), *turn(3), user("now")]), count=count
+    )
     assert kept == (SYSTEM, *turn(2), *turn(3), user("now"))
 
 

@@ -1,7 +1,7 @@
 """What the bot can do. A function becomes a tool with `@tool`; its first parameter may ask for the context.
 
 The docstring and the types are what the model reads. Try a tool without a model:
-`agentkit tools call . repair_status '{"ticket": "B107"}'`.
+`agentkit tools call repair_status ticket=B107 --bot .`
 """
 
 from __future__ import annotations
