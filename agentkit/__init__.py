@@ -1,6 +1,7 @@
 """agentkit: a local-first agent framework.
 
-The public names load what they need on first use: `import agentkit` itself loads neither torch nor a database.
+The public names load what they need on first use: `import agentkit` itself loads neither torch nor a
+database.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -21,7 +21,8 @@ from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
 from agentkit.knowledge.index import KnowledgeIndex
 from agentkit.memory import RecallPool
-from agentkit.messages import Assistant, Value, system, text_of, user as user_message
+from agentkit.messages import Value, system, text_of
+from agentkit.messages import user as user_message
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
 from agentkit.store.protocol import OpenTurn, Store, UserStore
@@ -86,7 +87,7 @@ class Agent:
         prompts: PromptLibrary | None = None,
         reply_folder: Path | None = None,
         settings: Settings | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         settings = settings or Settings()
         if instructions is not None:
@@ -144,7 +145,7 @@ class Agent:
         Args:
             text: What the user says.
             user: Who says it; memories and conversations of other users cannot be reached.
-            conversation: A conversation id of this user; None goes on with the latest one or starts the first.
+            conversation: A conversation id of this user; None goes on with the latest one, or starts one.
             tenant: Separates customers of a shared installation.
             profile: What the application knows about the user, for tools and stored answers.
 

@@ -109,7 +109,7 @@ def suggestions(tool: Tool, argument: str, trusted: TrustedText) -> tuple[str, .
 
 
 def listable(tool: Tool, argument: str) -> bool:
-    """Whether the values of `argument` have a shape that can be found in text (a pattern, a number, a date)."""
+    """Whether the values of `argument` have a shape that text can be searched for (a number, a date)."""
     return _pattern(tool.spec.parameters["properties"][argument]) is not None
 
 

@@ -1,4 +1,4 @@
-"""The gate: every call passes it before it runs. A pure function; the order of its rules is the order here."""
+"""The gate: every call passes it before it runs. A pure function; its rules come in this order."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def gate(
     earlier_calls: Sequence[ToolCall],
     repeated_calls: int,
 ) -> Verdict:
-    """Decide whether a call may run: it exists, fits its schema, is not a repetition, and says nothing invented.
+    """Decide whether a call may run: it exists, fits its schema, is no repetition, says nothing invented.
 
     Args:
         call: What the generator wrote.
@@ -88,8 +88,8 @@ def signature(call: ToolCall) -> str:
 def _unknown_words(tool: Tool, name: str, value: JsonValue, trusted: TrustedText) -> tuple[str, ...]:
     """Words of an argument that trusted text lacks.
 
-    Authority arguments: every word must be there. Content of a tool with an effect: everything with a digit or
-    a capital must be, since an invented number or name in a ticket misleads the person who reads it.
+    Authority arguments: every word must be there. Content of a tool with an effect: everything with a digit
+    or a capital must be, since an invented number or name in a ticket misleads the person who reads it.
     """
     schema = tool.spec.parameters["properties"][name]
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or "enum" in schema:

@@ -25,7 +25,8 @@ def accept_text(text: str, longest: int) -> str:
     """
     if len(text) > longest:
         raise InputRejected(
-            f"The message has {len(text):,} characters; at most {longest:,} are accepted. Nothing was stored.",
+            f"The message has {len(text):,} characters; at most {longest:,} are accepted. "
+            "Nothing was stored.",
             hint="Send a shorter message, or raise limits.message_characters in agent.yaml.",
         )
     unified = text.replace("\r\n", "\n").replace("\r", "\n")

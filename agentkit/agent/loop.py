@@ -1,7 +1,7 @@
 """The loop: perceive, choose a route, follow it, commit, reply.
 
-One synchronous generator of events. Everything up to the commit is yielded as it happens; the reply is yielded
-after the commit, so that nobody is told what a crash could take back.
+One synchronous generator of events. Everything up to the commit is yielded as it happens; the reply is
+yielded after the commit, so that nobody is told what a crash could take back.
 """
 
 from __future__ import annotations

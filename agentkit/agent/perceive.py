@@ -1,4 +1,4 @@
-"""What the encoder says about a message: one pass, and intent, recall, knowledge and tools all read from it."""
+"""What the encoder says about a message: one pass, from which intent, recall, knowledge and tools read."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Settings(Value):
             (cosine) to the message. Chosen low: the generator decides, this only skips hopeless cases.
         passage_similarity: Passages below this cosine similarity are no evidence.
         recall_similarity: Memories below this cosine similarity are not recalled.
-        memory_answer_similarity: Out-of-scope messages are answered from a recalled fact above this similarity.
+        memory_answer_similarity: An out-of-scope message is answered from a fact that is this similar.
         max_tools: Most tools in the prompt; the encoder ranks them when there are more.
         max_passages: Most passages given as evidence.
         history_turns: Most earlier turns that are considered for the prompt.

@@ -47,8 +47,8 @@ def fit(
         if longest is None:
             raise ContextOverflow(
                 f"The instructions and this message need {needed} tokens; the model has room for {budget}.",
-                hint="Send a shorter message, shorten `instructions`, offer fewer tools or use a model with a "
-                "larger context.",
+                hint="Send a shorter message, shorten `instructions`, offer fewer tools, or use a model "
+                "with a larger context.",
             )
         current[longest] = _shortened(current[longest])
     return (system, *current)

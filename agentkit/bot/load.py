@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agentkit.agent import Agent
@@ -51,7 +51,7 @@ def open_bot(
     encoder: str | Encoder | None = None,
     database: Path | None = None,
     progress: Progress | None = None,
-    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Bot:
     """Load everything that `agent.yaml` names and wire it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from datetime import date, datetime, time, timezone
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import typer
@@ -64,6 +64,6 @@ def _play(bot_name: str, scenario: Scenario, agent: Agent, printer: EventPrinter
 
 def _clock(today: date | None) -> Callable[[], datetime]:
     if today is None:
-        return lambda: datetime.now(timezone.utc)
-    noon = datetime.combine(today, time(12), timezone.utc)
+        return lambda: datetime.now(UTC)
+    noon = datetime.combine(today, time(12), UTC)
     return lambda: noon

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 
 class BarProgress:
-    """Shows each piece of long work as a bar with the time left; implements `agentkit.models.progress.Progress`.
+    """Shows each piece of long work as a bar with the time left: `agentkit.models.progress.Progress`.
 
     On a pipe it prints one line a piece instead.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -90,7 +90,7 @@ def call(
         conversation_id="cli",
         turn_id="cli",
         call_id="cli",
-        now=lambda: datetime.now(timezone.utc),
+        now=lambda: datetime.now(UTC),
         services={},
         profile={},
         cancelled=Event(),

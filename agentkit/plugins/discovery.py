@@ -89,6 +89,8 @@ def _register(entry: EntryPoint, distribution: str) -> dict[str, Tool]:
     where = f"plugin `{entry.name}` of {distribution} ({entry.value})"
 
     def cannot_be_loaded(problem: Exception | SystemExit) -> PluginError:
+        if isinstance(problem, PluginError):
+            return problem
         _logger.debug("%s cannot be loaded", where, exc_info=problem)
         return PluginError(
             f"{where} cannot be loaded: {type(problem).__name__}: {problem}",
