@@ -55,7 +55,7 @@ def calculate(expression: Annotated[str, Field(min_length=1, max_length=500)]) -
     """
     with localcontext(_context()) as context:
         try:
-            value = _Parser(expression).value()
+            value = _Parser(expression).value() + 0  # no minus zero
         except DivisionByZero:
             raise ToolRetry("division by zero") from None
         except Overflow:
@@ -66,7 +66,7 @@ def calculate(expression: Annotated[str, Field(min_length=1, max_length=500)]) -
             ) from None
         if context.flags[Inexact]:
             value = Context(prec=_SHOWN_DIGITS).plus(value).normalize()
-    return {"result": f"{value + 0:f}"}  # + 0: no minus zero
+    return {"result": f"{value:f}"}
 
 
 def _context() -> Context:
