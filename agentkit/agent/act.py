@@ -1,7 +1,7 @@
 """Acting: the steps in which tools are called, until there is a reply.
 
 The generator only ever chooses what the constraint leaves open: which tool (where the intent leaves a
-choice), and arguments (where the user's words leave one). A call with one possibility left is made without it.
+choice), and arguments (where the user's words leave one). A call with one possibility is made without it.
 """
 
 from __future__ import annotations
