@@ -74,7 +74,8 @@ class Recall:
         with self._lock:
             self._refresh()
             ids, matrix = self._ids, self._matrix[: len(self._ids)]
-        similarities = matrix @ numpy.asarray(vector, dtype=numpy.float32)
+        # One thread: for so little work, waiting for a second one costs more than it helps.
+        similarities = numpy.vecdot(matrix, numpy.asarray(vector, dtype=numpy.float32))
         kept: list[tuple[int, MemoryRecord]] = []
         for row in _best_first(similarities, limit * _FIRST_LOOK, min_similarity):
             if len(kept) == limit:
@@ -195,10 +196,10 @@ def _best_first(similarities: Vectors, count: int, least: float) -> Iterator[int
 
 
 def _keep(kept: list[tuple[int, MemoryRecord]], row: int, record: MemoryRecord, matrix: Vectors) -> None:
-    """Add a record unless it says what one above it says; a fact takes the place of such a message."""
+    """Add a record, or let it take the place of one that says the same: a fact, or the newer one, wins."""
     for place, (other_row, other) in enumerate(kept):
         if _says_the_same(record, other, float(matrix[row] @ matrix[other_row])):
-            if record.kind == "fact" and other.kind == "message":
+            if (record.kind == "fact", record.seq) > (other.kind == "fact", other.seq):
                 kept[place] = (row, record)
             return
     kept.append((row, record))
