@@ -46,7 +46,7 @@ class IntentRecognised(_Event):
 
 
 class Recollection(Value):
-    """One recalled memory: text, cosine similarity to the message, trust, and the conversation it comes from."""
+    """One recalled memory: text, cosine similarity to the message, trust, and its conversation."""
 
     memory_id: str
     text: str

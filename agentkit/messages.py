@@ -12,15 +12,13 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 TrustLabel: TypeAlias = Literal["system", "user", "tool", "untrusted"]
-"""How far a part is trusted: written by the bot's author, said by the user, said by a trusted tool, or neither."""
+"""How far a part is trusted: the bot's author, the user, or a trusted tool wrote it, or none of them."""
 
 ToolEffect: TypeAlias = Literal["read", "write", "egress"]
 """What a tool does to the world: looks, changes something, or sends something out."""
 
-CallStatus: TypeAlias = Literal[
-    "ok", "retry", "failed", "timeout", "refused", "interrupted", "unknown"
-]
-"""How a call ended. `refused`: the gate stopped it before it ran. `interrupted`: the turn ended before it ran.
+CallStatus: TypeAlias = Literal["ok", "retry", "failed", "timeout", "refused", "interrupted", "unknown"]
+"""How a call ended. `refused`: the gate stopped it first. `interrupted`: the turn ended before it ran.
 `unknown`: it was started and a crash hid its outcome."""
 
 _TRUST_ORDER: Final[tuple[TrustLabel, ...]] = ("system", "user", "tool", "untrusted")
@@ -101,9 +99,7 @@ class ToolResult(Value):
     """The result as JSON where the tool returned more than text; templates read it, models see `parts`."""
 
 
-Message: TypeAlias = Annotated[
-    System | User | Assistant | ToolResult, Field(discriminator="role")
-]
+Message: TypeAlias = Annotated[System | User | Assistant | ToolResult, Field(discriminator="role")]
 
 _MESSAGES: Final[TypeAdapter[tuple[Message, ...]]] = TypeAdapter(tuple[Message, ...])
 _MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(Message)
@@ -172,9 +168,5 @@ def unanswered_calls(messages: Sequence[Message]) -> tuple[ToolCall, ...]:
     """The calls of a transcript that have no result yet, in order."""
     answered = {m.call_id for m in messages if isinstance(m, ToolResult)}
     return tuple(
-        call
-        for m in messages
-        if isinstance(m, Assistant)
-        for call in m.calls
-        if call.id not in answered
+        call for m in messages if isinstance(m, Assistant) for call in m.calls if call.id not in answered
     )

@@ -1,7 +1,7 @@
 """The two seams of the model layer: a generator that writes and an encoder that embeds.
 
-Everything above this layer talks to these protocols only. A request holds messages and tools; how they become
-token ids is the business of the generator and its dialect. This module imports neither torch nor transformers.
+Everything above this layer talks to these protocols only. A request holds messages and tools; how they
+become token ids is the business of the generator and its dialect. Neither torch nor transformers is imported.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Sampling:
         temperature: 0 takes the most probable token; above 0 samples.
         top_p: Keep the smallest set of tokens whose probability reaches this share (nucleus sampling).
         seed: Makes sampling repeatable; None draws a fresh one.
-        repetition_penalty: Above 1 makes tokens that were already written less likely (CTRL, arXiv 1909.05858).
+        repetition_penalty: Above 1 makes tokens already written less likely (CTRL, arXiv 1909.05858).
     """
 
     temperature: float = 0.0
@@ -234,7 +234,7 @@ class Encoder(Protocol):
 
     @property
     def id(self) -> str:
-        """Identity of the weights: stored beside every vector, because vectors of two encoders do not compare."""
+        """Identity of the weights: stored beside every vector, since vectors of two encoders do not compare."""
         ...
 
     @property
@@ -249,8 +249,8 @@ class Encoder(Protocol):
             texts: Any number of strings, any length (long ones are cut at the encoder's limit).
 
         Returns:
-            float32 array [len(texts), dimension]; every row has length 1. The row of a text does not depend on
-            the other texts of the batch beyond float32 rounding.
+            float32 array [len(texts), dimension]; every row has length 1. The row of a text does not depend
+            on the other texts of the batch beyond float32 rounding.
         """
         ...
 
