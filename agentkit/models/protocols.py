@@ -234,7 +234,7 @@ class Encoder(Protocol):
 
     @property
     def id(self) -> str:
-        """Identity of the weights: stored beside every vector, since vectors of two encoders do not compare."""
+        """Identity of the weights: stored beside every vector, as those of two encoders do not compare."""
         ...
 
     @property
