@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from agentkit.events import Event
     from agentkit.messages import Message
     from agentkit.models import load_encoder, load_generator
-    from agentkit.tools import Authority, Tool, ToolContext, tool
+    from agentkit.plugins import Registry
+    from agentkit.tools import Authority, MemoryService, Tool, ToolContext, memory_service, tool
 
 __version__ = "0.1.0"
 
@@ -26,7 +27,9 @@ __all__ = [
     "Authority",
     "Event",
     "Limits",
+    "MemoryService",
     "Message",
+    "Registry",
     "Reply",
     "Settings",
     "Tool",
@@ -35,6 +38,7 @@ __all__ = [
     "ToolRetry",
     "load_encoder",
     "load_generator",
+    "memory_service",
     "open_bot",
     "tool",
 ]
@@ -45,7 +49,9 @@ _HOMES: Final = {
     "Authority": "agentkit.tools",
     "Event": "agentkit.events",
     "Limits": "agentkit.agent",
+    "MemoryService": "agentkit.tools",
     "Message": "agentkit.messages",
+    "Registry": "agentkit.plugins",
     "Reply": "agentkit.agent",
     "Settings": "agentkit.agent",
     "Tool": "agentkit.tools",
@@ -54,6 +60,7 @@ _HOMES: Final = {
     "ToolRetry": "agentkit.errors",
     "load_encoder": "agentkit.models",
     "load_generator": "agentkit.models",
+    "memory_service": "agentkit.tools",
     "open_bot": "agentkit.bot",
     "tool": "agentkit.tools",
 }

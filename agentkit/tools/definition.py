@@ -12,7 +12,7 @@ from typing import Any, Final, get_args, overload
 
 from agentkit.errors import ToolDefinitionError
 from agentkit.messages import ToolEffect, ToolSpec
-from agentkit.tools.docstrings import read_docstring
+from agentkit.tools.docstrings import Documentation, read_docstring
 from agentkit.tools.parameters import Parameter, origin_of, read_parameters
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -122,12 +122,7 @@ def tool(
         _check_settings(origin, effect, timeout)
         tool_name = function.__name__ if name is None else name
         _check_name(tool_name, origin)
-        documentation = read_docstring(inspect.getdoc(function) or "")
-        if not documentation.description:
-            raise ToolDefinitionError(
-                f"{origin} has no description",
-                hint="begin its docstring with a sentence that tells the model when to call it",
-            )
+        documentation = _documentation(function, origin)
         parameters, takes_context = read_parameters(function, documentation.parameters, names)
         return Tool(
             spec=ToolSpec(
@@ -148,6 +143,16 @@ def tool(
     if function is not None:
         return decorate(function, sys._getframe(1).f_locals)
     return lambda function: decorate(function, sys._getframe(1).f_locals)
+
+
+def _documentation(function: Callable[..., Any], origin: str) -> Documentation:
+    documentation = read_docstring(inspect.getdoc(function) or "")
+    if not documentation.description:
+        raise ToolDefinitionError(
+            f"{origin} has no description",
+            hint="begin its docstring with a sentence that tells the model when to call it",
+        )
+    return documentation
 
 
 def _object_schema(parameters: tuple[Parameter, ...]) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agentkit import ToolContext, ToolRetry, tool
-from agentkit.tools import memory_service
+from agentkit import ToolContext, ToolRetry, memory_service, tool
 
 
 @tool(effect="write", trusted=False)

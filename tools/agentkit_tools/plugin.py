@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentkit.plugins import Registry
+from agentkit import Registry
 from agentkit_tools.calculator import calculate
 from agentkit_tools.clock import current_time
 from agentkit_tools.memories import add_note, list_notes, search_memory
