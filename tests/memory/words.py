@@ -25,10 +25,8 @@ class WordEncoder:
 
     def encode(self, texts: Sequence[str]) -> NDArray[numpy.float32]:
         self.encoded += len(texts)
-        rows = (
-            numpy.stack([self._vector(text) for text in texts]) if texts else numpy.zeros((0, self.dimension))
-        )
-        return rows.astype(numpy.float32)
+        rows = [self._vector(text) for text in texts]
+        return numpy.array(rows, dtype=numpy.float32).reshape(len(rows), self.dimension)
 
     def close(self) -> None:
         pass
