@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from agentkit.store import driver
 from agentkit.store.driver import sqlite_advice, sqlite_version_ok
+from tests.store.process import SAY_SOMETHING, run
+from tests.store.samples import open_store
 
 
 @pytest.mark.parametrize(
@@ -45,3 +49,11 @@ def test_the_advice_about_a_bad_version_says_what_to_do(monkeypatch: pytest.Monk
     assert not advice.ok
     assert "3.46.1" in advice.message
     assert "one process" in advice.hint
+
+
+def test_the_store_works_with_pythons_own_sqlite(tmp_path: Path) -> None:
+    blocked = "import sys\nsys.modules['pysqlite3'] = None\n"
+    said = run(f"{blocked}{SAY_SOMETHING}\nsay_something(sys.argv[1])", tmp_path)
+    assert said == "stored"
+    with open_store(tmp_path) as store:
+        assert store.problems() == []
