@@ -22,7 +22,7 @@ from agentkit.messages import Assistant, ToolCall, ToolEffect, ToolResult, assis
 from agentkit.store.protocol import JournalRow, OpenTurn, UserStore
 from agentkit.store.sqlite_store import SqliteStore
 from tests.crash_ledger import Ledger
-from tests.store.samples import memory, trace
+from tests.store.samples import memory, remembered, trace
 
 TENANT: Final = "shop"
 USER: Final = "ada"
@@ -133,7 +133,10 @@ class Player:
             turn_id,
             reply=reply,
             events=trace(turn_id, "said"),
-            memories=[memory(self.scenario.message), memory("a fact", numpy.eye(3, dtype=numpy.float32)[1])],
+            memories=[
+                remembered(self.scenario.message),
+                memory("a fact", numpy.eye(3, dtype=numpy.float32)[1]),
+            ],
             status="done",
         )
         self.ledger.write("committed", self.scenario.message)

@@ -33,6 +33,11 @@ def trace(turn_id: str, reply: str) -> tuple[Event, ...]:
     return (Replied(text=reply, source="template"), TurnFinished(turn_id=turn_id))
 
 
+def remembered(text: str) -> NewMemory:
+    """The memory of a whole message."""
+    return NewMemory("message", text, "user", 0.5, "encoder-a", unit(1, 0, 0))
+
+
 def say(store: UserStore, conversation_id: str, text: str, reply: str = "Certainly.") -> str:
     """A committed turn without a tool; returns its id."""
     turn = store.begin_turn(conversation_id, user(text))
@@ -41,7 +46,7 @@ def say(store: UserStore, conversation_id: str, text: str, reply: str = "Certain
         turn.id,
         reply=assistant(reply),
         events=trace(turn.id, reply),
-        memories=[memory(text)],
+        memories=[remembered(text)],
         status="done",
     )
     return turn.id
