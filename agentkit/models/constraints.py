@@ -10,6 +10,7 @@ llguidance (Earley parser over lexemes, derivative-based regular expressions): h
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -18,7 +19,7 @@ import numpy
 
 from agentkit.errors import ConstraintUnsupported
 from agentkit.messages import ToolSpec
-from agentkit.models.dialects.protocol import Dialect, Segment
+from agentkit.models.dialects.protocol import CallFrame, Dialect, Segment
 from agentkit.models.protocols import CallTools, Constraint, FreeText, Grammar, JsonSchema, Regex
 from agentkit.models.schema_support import closed, enforceable
 from agentkit.models.tokens import TokenCodec
@@ -231,10 +232,9 @@ def call_grammar(
         ConstraintUnsupported: There is nothing to call, or a schema cannot be enforced.
     """
     frame = dialect.calls
-    text_rule = [f"TEXT: /(?s:.+)/ & ~/(?s:.*)({frame.forbidden})(?s:.*)/"]
     if not tools or constraint.max_calls < 1:
         if constraint.allow_text:
-            return "\n".join(["start: TEXT", *text_rule])
+            return f"start: TEXT\n{_text_rule(frame)}"
         raise ConstraintUnsupported(
             "a call is required, but there is no tool to call",
             hint="Give the request tools, or allow text.",
@@ -264,9 +264,16 @@ def call_grammar(
         rules.append(f"calls: call ({literal(frame.between)} call){{0,{more}}}")
     start = "calls"
     if constraint.allow_text:
-        rules += text_rule
+        rules.append(_text_rule(frame))
         start = "calls | TEXT"
     return "\n".join([f"start: {start}", *rules])
+
+
+def _text_rule(frame: CallFrame) -> str:
+    """Text that neither holds a call nor begins as models begin one."""
+    starts = re.escape("".join(sorted({beginning[0] for beginning in frame.beginnings})))
+    first = f"[^{starts}]" if starts else "(?s:.)"
+    return f"TEXT: /{first}(?s:.*)/ & ~/(?s:.*)({frame.forbidden})(?s:.*)/"
 
 
 def _quoted(text: str) -> str:

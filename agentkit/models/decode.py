@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,6 +79,7 @@ class PrefixCache:
         self._model = model
         self._tokens: list[int] = []
         self._states: Any = None
+        self._final: torch.Tensor | None = None  # float32 [1, vocabulary]: logits after the last of `_tokens`
         self._lock = threading.Lock()
 
     def logits(
@@ -96,6 +97,10 @@ class PrefixCache:
             float32 [keep, vocabulary], or None if a limit interrupted it.
         """
         with self._lock, torch.inference_mode():
+            if keep == 1 and self._final is not None and self._tokens == list(sequence):
+                # Asked again, for example by a reply that follows a choice between replies.
+                work.cached_tokens = len(sequence) if work.cached_tokens is None else work.cached_tokens
+                return self._final
             shared = self._share(sequence, len(sequence) - keep)
             if work.cached_tokens is None:
                 work.cached_tokens = shared
@@ -132,6 +137,7 @@ class PrefixCache:
         surplus = len(self._tokens) - length
         if surplus <= 0:
             return
+        self._final = None
         if all(layer.is_croppable and not layer.is_sliding for layer in self._states.layers):
             self._states.crop(-surplus)
             del self._tokens[length:]
@@ -143,7 +149,7 @@ class PrefixCache:
 
         # A pass that fails half way leaves some layers longer than others: the states are put back only after it.
         states = DynamicCache(config=self._model.config) if self._states is None else self._states
-        known, self._tokens, self._states = self._tokens, [], None
+        known, self._tokens, self._states, self._final = self._tokens, [], None, None
         output = self._model(
             input_ids=torch.tensor([list(tokens)]),  # [1, n]
             past_key_values=states,
@@ -151,8 +157,9 @@ class PrefixCache:
             logits_to_keep=keep,
         )
         known.extend(tokens)
-        self._tokens, self._states = known, states
-        return output.logits[0].float()  # type: ignore[no-any-return]  # [keep, vocabulary]
+        logits: torch.Tensor = output.logits[0].float()  # [keep, vocabulary]
+        self._tokens, self._states, self._final = known, states, logits[-1:]
+        return logits
 
 
 @dataclass
@@ -273,6 +280,15 @@ class Chooser:
                 0, order, ordered.masked_fill(outside, 0.0)
             )
         return int(torch.multinomial(probabilities, 1, generator=self._random))
+
+
+def score_first_tokens(
+    cache: PrefixCache, prompt: Sequence[int], tokens: Collection[int], *, work: Work
+) -> float:
+    """Natural log of the probability that one of `tokens` follows `prompt`."""
+    logits = cache.logits(prompt, work=work)  # [1, vocabulary]
+    assert logits is not None
+    return float(torch.log_softmax(logits[0], dim=-1)[sorted(set(tokens))].logsumexp(-1))
 
 
 def score_options(

@@ -7,12 +7,12 @@ become token ids is the business of the generator and its dialect. Neither torch
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from agentkit.messages import Assistant, Message, ToolSpec
+from agentkit.messages import Assistant, Message, ToolCall, ToolSpec
 
 if TYPE_CHECKING:
     import numpy
@@ -39,11 +39,15 @@ class CallTools:
         tools: What may be called, where that is narrower than the tools in the prompt: fewer tools, or the
             same with narrower schemas. None: the tools of the request as they are. The prompt stays the same
             either way, so that its key-value cache is reused.
+        further: Asked after every call but the first, with all calls so far; False drops the last one and ends
+            the reply. Small models go on calling as long as they may; `models.further_calls` has a rule that
+            holds them to what the user said. None: the model decides.
     """
 
     allow_text: bool = True
     max_calls: int = 1
     tools: Sequence[ToolSpec] | None = None
+    further: Callable[[Sequence[ToolCall]], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,8 @@ class ReplyStart(Enum):
     """How a reply can begin that is no text of its own, for `ChoiceRequest.options`."""
 
     TOOL_CALL = "tool_call"
-    """The reply begins with a tool call, in whatever way the generator's dialect opens one."""
+    """The reply begins with a tool call, in any of the ways in which models of this dialect begin one. Its
+    log-probability is that of the first token alone, summed over those ways."""
 
 
 @dataclass(frozen=True)

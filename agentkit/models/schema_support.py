@@ -1,8 +1,9 @@
 """Which JSON Schemas can be enforced: everything else is refused by name, never silently ignored.
 
 llguidance refuses the keywords of JSON Schema that it does not implement, but ignores keywords that it does not
-know, obeys `x-guidance` (which can make it lenient), and is loose where objects may repeat a key. So the schema is
-walked before it gets there: annotations are dropped, known keywords are kept, anything else is refused.
+know (a misspelt `maxLenght` as well as a note to the reader), obeys `x-guidance` (which can make it lenient), and
+is loose where objects may repeat a key. So the schema is walked before it gets there: what decides validity is kept
+or refused, annotations are dropped, and what looks like a misspelt keyword is refused.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 from agentkit.errors import ConstraintUnsupported
 
-_ANNOTATIONS: Final = frozenset(
-    "title description default examples example deprecated readOnly writeOnly contentEncoding contentMediaType "
-    "discriminator externalDocs xml nullable $comment $schema id $id $anchor".split()
-)
-"""Say nothing about validity. `nullable` (OpenAPI) would allow more, so leaving it out is safe."""
 _ENFORCED: Final = frozenset(
-    "type enum const properties required additionalProperties patternProperties minProperties maxProperties items "
-    "prefixItems additionalItems minItems maxItems minLength maxLength pattern format minimum maximum "
-    "exclusiveMinimum exclusiveMaximum multipleOf anyOf oneOf allOf $ref $defs definitions".split()
+    """type enum const properties required additionalProperties patternProperties minProperties maxProperties
+    items prefixItems additionalItems minItems maxItems minLength maxLength pattern format minimum maximum
+    exclusiveMinimum exclusiveMaximum multipleOf anyOf oneOf allOf $ref $defs definitions""".split()
 )
+_NOT_ENFORCED: Final = frozenset(
+    """not if then else contains minContains maxContains uniqueItems propertyNames dependencies dependentRequired
+    dependentSchemas unevaluatedProperties unevaluatedItems $dynamicRef $recursiveRef extends disallow
+    divisibleBy""".split()
+)
+"""Keywords of some draft of JSON Schema that decide validity. All others are annotations (2020-12, section 6.5)."""
 _HARMLESS: Final[Mapping[str, Any]] = {"uniqueItems": False, "minContains": 0, "unevaluatedProperties": True}
 """Keywords that are not enforced but ask for nothing with this value."""
 _SCHEMA_MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions"})
@@ -80,13 +83,16 @@ def _walk(schema: Any, where: str) -> Any:
         raise _refused(where, "`exclusiveMinimum`/`exclusiveMaximum` of draft 4")
     kept: dict[str, Any] = {}
     for key, value in schema.items():
-        if key in _ANNOTATIONS or key.startswith("x-"):
-            continue
-        if key in _HARMLESS and value == _HARMLESS[key]:
-            continue
-        if key not in _ENFORCED:
+        if key in _ENFORCED:
+            kept[key] = _value(key, value, where)
+        elif key in _NOT_ENFORCED and (key not in _HARMLESS or value != _HARMLESS[key]):
             raise _refused(where, f"the keyword `{key}`")
-        kept[key] = _value(key, value, where)
+        elif (
+            key not in _NOT_ENFORCED
+            and key[:1].isalpha()
+            and (meant := get_close_matches(key, _ENFORCED, n=1, cutoff=0.85))
+        ):
+            raise _refused(where, f"the keyword `{key}` (did you mean `{meant[0]}`?)")
     _check_objects(kept, where)
     return kept
 
@@ -102,6 +108,8 @@ def _value(key: str, value: Any, where: str) -> Any:
         if isinstance(value, list):  # draft 7 `items` as a tuple means `prefixItems` of today
             return [_walk(child, f"{here} › {index}") for index, child in enumerate(value)]
         return _walk(value, here)
+    if key == "required" and not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        raise _refused(where, f"`required: {json.dumps(value)[:40]}` (it has to be a list of names)")
     if key in {"enum", "const"}:
         _check_characters(value, here)
     if key in {"exclusiveMinimum", "exclusiveMaximum"} and isinstance(value, bool):
@@ -131,14 +139,13 @@ def _close(schema: Any, *, defs_too: bool) -> Any:
     if not isinstance(schema, dict):
         return schema
     result: dict[str, Any] = {}
+    alternatives = {"prefixItems"} if "properties" in schema else {"prefixItems", "anyOf", "oneOf"}
     for key, value in schema.items():
         if key in {"$defs", "definitions"} and not defs_too:
             result[key] = value
         elif key in _SCHEMA_MAPS:
             result[key] = {name: _close(child, defs_too=defs_too) for name, child in value.items()}
-        elif key in {"anyOf", "oneOf"} and "properties" not in schema:
-            result[key] = [_close(child, defs_too=defs_too) for child in value]
-        elif key == "prefixItems" or (key in _SCHEMAS and isinstance(value, list)):
+        elif key in alternatives or (key in _SCHEMAS and isinstance(value, list)):
             result[key] = [_close(child, defs_too=defs_too) for child in value]
         elif key in _SCHEMAS:
             result[key] = _close(value, defs_too=defs_too)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from agentkit.errors import ConfigurationError, ConstraintUnmet, ContextOverflow, ModelRefused
 from agentkit.messages import Assistant, Message, ToolSpec, assistant
 from agentkit.models.constraints import ConstraintCompiler
 from agentkit.models.decode import Step
-from agentkit.models.dialects import Dialect, choose_dialect, encode, text
+from agentkit.models.dialects import Dialect, choose_dialect, encode, text, written
 from agentkit.models.protocols import (
     CallTools,
     ChoiceRequest,
+    Constraint,
     Delta,
     Finished,
     FreeText,
@@ -29,7 +32,10 @@ from agentkit.models.tokens import Detokenizer, TokenCodec, load_codec
 if TYPE_CHECKING:
     import torch
 
-    from agentkit.models.decode import PrefixCache
+    from agentkit.models.decode import PrefixCache, Work
+
+CALL_THRESHOLD: Final = 0.5
+"""A reply that may be text or calls is calls if the model would begin a call with at least this probability."""
 
 
 class ModelFolder(Protocol):
@@ -86,6 +92,8 @@ class TransformersGenerator:
         self.codec = codec
         self._end_ids = tuple(end_ids)
         self._constraints = ConstraintCompiler(codec, dialect, self._end_ids)
+        beginnings = [codec.encode_text(beginning)[0] for beginning in dialect.calls.beginnings]
+        self._call_beginnings = {*beginnings, *encode(dialect.calls.opening, codec)[:1]}
         self._cache: PrefixCache | None = PrefixCache(model)
 
     @classmethod
@@ -147,11 +155,12 @@ class TransformersGenerator:
                 f"the prompt has {len(prompt)} tokens, the context window of {self.name} {self.context_length}",
                 hint="Shorten the system prompt, the history or the tool descriptions.",
             )
-        matcher = self._constraints.matcher(request.constraint, request.tools)
-        limits = Limits(min(request.max_tokens, room), request.deadline, request.cancel)
         work = Work()
+        constraint = self._text_or_calls(request, prompt, work)
+        matcher = self._constraints.matcher(constraint, request.tools)
+        limits = Limits(min(request.max_tokens, room), request.deadline, request.cancel)
         reply = _Reply(self.codec)
-        for step in decode(
+        steps = decode(
             self._open_cache(),
             prompt,
             matcher,
@@ -159,10 +168,15 @@ class TransformersGenerator:
             sampling=request.sampling,
             limits=limits,
             work=work,
-        ):
-            chunk = reply.add(step)
-            if chunk:
+        )
+        for step in steps:
+            reply.add(step)
+            if calls := isinstance(constraint, CallTools):
+                self._drop_unwanted_call(constraint, reply)
+            if chunk := reply.release(only_complete=calls):
                 yield TextChunk(chunk)
+            if reply.last.finish:
+                break
         usage = Usage(
             prompt_tokens=len(prompt),
             cached_tokens=work.cached_tokens or 0,
@@ -175,17 +189,23 @@ class TransformersGenerator:
 
     def choose(self, request: ChoiceRequest) -> tuple[float, ...]:
         """See `Generator`."""
-        from agentkit.models.decode import Work, score_options
+        from agentkit.models.decode import Work, score_first_tokens, score_options
 
         prompt = self._prompt(request.messages, request.tools, request.prefix)
-        options = [self._option(option) for option in request.options]
-        longest = max(map(len, options), default=0)
-        if len(prompt) + longest > self.context_length:
+        options = [() if isinstance(o, ReplyStart) else self.codec.encode_text(o) for o in request.options]
+        if any(not ids and isinstance(o, str) for ids, o in zip(options, request.options, strict=True)):
+            raise ValueError("an option must not be empty")
+        if len(prompt) + max(map(len, options), default=0) > self.context_length:
             raise ContextOverflow(
                 f"the question has {len(prompt)} tokens, the context window of {self.name} {self.context_length}",
                 hint="Shorten what is asked about.",
             )
-        return tuple(score_options(self._open_cache(), prompt, options, work=Work()))
+        cache, work = self._open_cache(), Work()
+        call = -math.inf
+        if () in options:
+            call = score_first_tokens(cache, prompt, self._call_beginnings, work=work)
+        scores = iter(score_options(cache, prompt, [ids for ids in options if ids], work=work))
+        return tuple(next(scores) if ids else call for ids in options)
 
     def close(self) -> None:
         """See `Generator`."""
@@ -200,55 +220,81 @@ class TransformersGenerator:
         segments = self.dialect.render(messages, tools)
         return encode([*segments, text(prefix)] if prefix else segments, self.codec)
 
-    def _option(self, option: str | ReplyStart) -> list[int]:
-        if isinstance(option, ReplyStart):
-            return encode(self.dialect.calls.opening[:1], self.codec)
-        ids = self.codec.encode_text(option)
-        if not ids:
-            raise ValueError("an option must not be empty")
-        return list(ids)
+    def _text_or_calls(self, request: GenerationRequest, prompt: Sequence[int], work: Work) -> Constraint:
+        """Where the model may do either, what it does, by the probability that its reply begins as a call.
+
+        Left to the grammar, a model that means to call but was trained on another form would be driven into text.
+        """
+        from agentkit.models.decode import score_first_tokens
+
+        constraint = request.constraint
+        if not isinstance(constraint, CallTools) or not constraint.allow_text or request.prefix:
+            return constraint
+        tools = request.tools if constraint.tools is None else constraint.tools
+        if not tools or constraint.max_calls < 1:
+            return constraint
+        self._constraints.matcher(replace(constraint, allow_text=False), tools)  # refuse first, compute later
+        call = score_first_tokens(self._open_cache(), prompt, self._call_beginnings, work=work)
+        if call >= math.log(CALL_THRESHOLD):
+            return replace(constraint, allow_text=False)
+        return replace(constraint, max_calls=0)
+
+    def _drop_unwanted_call(self, constraint: CallTools, reply: _Reply) -> None:
+        """End the reply before a call that `constraint.further` does not want."""
+        if constraint.further is None or not reply.last.complete:
+            return
+        calls = self.dialect.parse(reply.text).calls
+        for count in range(2, len(calls) + 1):
+            if not constraint.further(calls[:count]):
+                reply.end_with(written(self.dialect.render_reply(assistant(calls=calls[: count - 1]))))
+                return
 
     def _finished(self, request: GenerationRequest, reply: _Reply, usage: Usage) -> Finished:
-        finish, raw = reply.last.finish, reply.text
+        finish, calls = reply.last.finish, isinstance(request.constraint, CallTools)
         assert finish is not None
-        if isinstance(request.constraint, FreeText):
-            return Finished(self._kept(assistant(raw), reply), raw, finish, usage)
-        if finish == "length" and not reply.last.complete:
+        satisfied = reply.last.complete or (calls and reply.released)
+        if finish == "length" and not satisfied and not isinstance(request.constraint, FreeText):
             raise ConstraintUnmet(
                 f"the reply did not satisfy its constraint within {usage.generated_tokens} tokens",
                 hint="Allow more tokens, or bound the lengths of strings and lists in the schema.",
             )
-        if not isinstance(request.constraint, CallTools):
-            return Finished(self._kept(assistant(raw), reply), raw, finish, usage)
-        # Text is complete at every token, so what is interrupted and incomplete is half a call.
-        parsed = self.dialect.parse(raw) if reply.last.complete else assistant()
-        return Finished(self._kept(parsed, reply), raw, finish, usage)
-
-    def _kept(self, parsed: Assistant, reply: _Reply) -> Assistant:
-        """`parsed`, with the ids of the reply remembered, so that the next prompt repeats them."""
-        if reply.last.finish == "stop":
+        if finish == "stop":
             self.codec.remember_reply(reply.ids)
-        return parsed
+        message = self.dialect.parse(reply.released) if calls else assistant(reply.released)
+        return Finished(message, reply.released, finish, usage)
 
 
 class _Reply:
-    """The reply as it grows."""
+    """The reply as it grows: what was written, and how much of it has been released to the caller."""
 
     def __init__(self, codec: TokenCodec) -> None:
         self.ids: list[int] = []
         self.forced = 0
         self.text = ""
+        self.released = ""
         self.last = Step()
         self._detokenizer = Detokenizer(codec)
 
-    def add(self, step: Step) -> str:
+    def add(self, step: Step) -> None:
+        """Append what a step wrote."""
         self.ids += step.tokens
         self.forced += step.forced
         self.last = step
-        chunk = self._detokenizer.push(step.tokens)
+        self.text += self._detokenizer.push(step.tokens)
         if step.finish:
-            chunk += self._detokenizer.flush()
-        self.text += chunk
+            self.text += self._detokenizer.flush()
+
+    def end_with(self, text: str) -> None:
+        """Take back what comes after `text` and end."""
+        self.text = text
+        self.last = Step(finish="stop", complete=True)
+
+    def release(self, *, only_complete: bool) -> str:
+        """What the caller has not got yet; calls are held back until they are complete."""
+        if only_complete and not self.last.complete:
+            return ""
+        chunk = self.text[len(self.released) :]
+        self.released += chunk
         return chunk
 
 

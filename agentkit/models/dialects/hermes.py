@@ -51,6 +51,7 @@ class HermesDialect:
             closing=(text("}\n"), self._tag(_CLOSE)),
             between=(text("\n"),),
             forbidden=_OPEN,
+            beginnings=("<", "```", '{"', "{\n", "["),
         )
 
     def render(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> tuple[Segment, ...]:

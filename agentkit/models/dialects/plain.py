@@ -49,6 +49,7 @@ class PlainDialect:
             first=(text("["),),
             last=(text("]"),),
             forbidden=r'((?s:.*)\n)?\[?\{"name": ',
+            beginnings=("```", '{"', "{\n", "["),
         )
 
     def render(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> tuple[Segment, ...]:

@@ -49,6 +49,9 @@ class CallFrame:
         first, last: Pieces around all calls where there are several; empty if one call looks like each of many.
         forbidden: Regular expression (no look-around) that text of the assistant must not contain, because it
             would read as a call.
+        beginnings: Texts with which models of this dialect begin a reply that is meant as a call, beside
+            `opening`: many write bare JSON, or a fence around it. They tell how likely a call is; what is then
+            written is the proper form.
     """
 
     opening: tuple[Segment, ...]
@@ -58,6 +61,7 @@ class CallFrame:
     first: tuple[Segment, ...] = ()
     last: tuple[Segment, ...] = ()
     forbidden: str = ""
+    beginnings: tuple[str, ...] = ()
 
 
 class Dialect(Protocol):
