@@ -1,7 +1,8 @@
 """What a model folder may hold: data, never code.
 
 A pickle runs code when it is read, and `auto_map` names Python files that transformers would import. Neither
-is loaded, and a folder that holds them is refused as a whole, so that nobody takes it for a checked one. Weights are safetensors, whose head is checked against the size of the file.
+is loaded, and a folder that holds them is refused as a whole, so that nobody takes it for a checked one.
+Weights are safetensors, whose head is checked against the size of the file.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def quiet_transformers() -> Iterator[None]:
 
     level = logging.get_verbosity()
     shown = logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield

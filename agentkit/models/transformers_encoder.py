@@ -1,9 +1,9 @@
 """A BERT model that turns texts into unit vectors, as sentence-transformers do (Reimers and Gurevych, 2019).
 
 Tokenise, run the model, take the mean of the token vectors (or the first one, where the folder says so),
-scale to length 1. The weights are kept in float32: in bfloat16 a message takes a third less time, but a vector
-moves by .003, and by .002 with the other texts of its batch (float32: 2e-7), so that what is stored for a text
-would depend on its neighbours.
+scale to length 1. The weights are kept in float32: in bfloat16 a message takes a third less time, but a
+vector moves by .003, and by .002 with the other texts of its batch (float32: 2e-7), so that what is stored
+for a text would depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -224,8 +224,8 @@ def _pooling(folder: Path) -> Pooling:
     modes = sorted(key for key, on in settings.items() if key.startswith("pooling_mode_") and on is True)
     if unknown or modes not in (["pooling_mode_mean_tokens"], ["pooling_mode_cls_token"]):
         raise ModelRefused(
-            f"{folder}: this encoder pools with {', '.join(unknown or modes) or 'no method'}, which is not known "
-            "here.",
+            f"{folder}: this encoder pools with {', '.join(unknown or modes) or 'no method'}, which is not "
+            "known here.",
             hint="Use an encoder that takes the mean of its tokens or the first one.",
         )
     return "mean" if modes == ["pooling_mode_mean_tokens"] else "first"
