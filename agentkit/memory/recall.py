@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from agentkit.models.protocols import Vectors
 
 _SAME_MEANING: Final = 0.97  # cosine above which two texts with the same numbers say the same
-_FIRST_LOOK: Final = 8  # candidates looked at for each one asked for, before more are fetched
+_MOSTLY_THE_SAME: Final = 0.8  # cosine above which a message is little more than a fact that it holds
+_FURTHER: Final = 10  # candidates looked at beyond those asked for: a fact may stand behind its message
 _WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _BATCH: Final = 64  # texts embedded at once
 
@@ -77,15 +78,15 @@ class Recall:
         # One thread: for so little work, waiting for a second one costs more than it helps.
         similarities = numpy.vecdot(matrix, numpy.asarray(vector, dtype=numpy.float32))
         kept: list[tuple[int, MemoryRecord]] = []
-        for row in _best_first(similarities, limit * _FIRST_LOOK, min_similarity):
-            if len(kept) == limit:
+        for looked_at, row in enumerate(_best_first(similarities, limit + _FURTHER, min_similarity)):
+            if len(kept) >= limit and looked_at >= limit + _FURTHER:
                 break
             for record in self._store.memory([ids[row]]):
                 if (kind is None or record.kind == kind) and (
                     exclude_conversation is None or record.conversation_id != exclude_conversation
                 ):
                     _keep(kept, row, record, matrix)
-        return [_recollection(record, float(similarities[row])) for row, record in kept]
+        return [_recollection(record, float(similarities[row])) for row, record in kept[:limit]]
 
     def remember(
         self,
@@ -207,6 +208,11 @@ def _keep(kept: list[tuple[int, MemoryRecord]], row: int, record: MemoryRecord, 
 
 def _says_the_same(one: MemoryRecord, other: MemoryRecord, similarity: float) -> bool:
     words, other_words = _words(one.text), _words(other.text)
+    if similarity >= _MOSTLY_THE_SAME and one.kind != other.kind:
+        # A message that says little beyond the fact that was taken from it.
+        shorter, longer = sorted((" ".join(words), " ".join(other_words)), key=len)
+        if f" {shorter} " in f" {longer} ":
+            return True
     # "order 1042" and "order 1043" are near in meaning and not the same.
     return words == other_words or (similarity >= _SAME_MEANING and _numbers(words) == _numbers(other_words))
 

@@ -119,6 +119,19 @@ def test_a_fact_is_shown_in_place_of_the_same_message(recall: Recall) -> None:
     assert found.kind == "message"
 
 
+def test_a_fact_is_shown_in_place_of_a_message_that_says_little_more(recall: Recall) -> None:
+    recall.remember("Hello, my big old sofa is grey and far too large.", kind="message")
+    recall.remember("my big old sofa is grey and far too large")
+    recall.remember("my sofa is old. where do I find the invoice of the lamp I ordered?", kind="message")
+    recall.remember("my sofa is old")
+    found = recall.search("my old sofa", min_similarity=0.1)
+    assert [(each.kind, each.text[:4]) for each in found] == [
+        ("fact", "my s"),
+        ("fact", "my b"),
+        ("message", "my s"),
+    ]
+
+
 def test_memories_with_different_numbers_are_not_the_same(ada: UserStore) -> None:
     vector = numpy.full(64, 1 / 8, dtype=numpy.float32)
     for number in ("1042", "1043"):
