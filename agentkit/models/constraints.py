@@ -1,8 +1,8 @@
 """What the generator may write, enforced token by token with llguidance.
 
-A `Constraint` of the request becomes a `TokenMatcher`: which tokens are allowed now, which are forced, and whether
-the text is complete. The decode loop asks it at every step; it does not know what is being enforced. What cannot
-be enforced is refused with `ConstraintUnsupported` before anything is written.
+A `Constraint` of the request becomes a `TokenMatcher`: which tokens are allowed now, which are forced, and
+whether the text is complete. The decode loop asks it at every step; it does not know what is being
+enforced. What cannot be enforced is refused with `ConstraintUnsupported` before anything is written.
 
 llguidance (Earley parser over lexemes, derivative-based regular expressions): https://github.com/guidance-ai/llguidance
 """
@@ -205,7 +205,7 @@ class ConstraintCompiler:
         if problems:
             raise ConstraintUnsupported(
                 f"the constraint cannot be enforced: {'; '.join(problems)}",
-                hint="Write it in features that can be followed token by token, and check the rest afterwards.",
+                hint="Write it in features that can be followed token by token, and check the rest later.",
             )
         prototype = LLMatcher(self._tokenizer, grammar, log_level=0)
         self._grammars[grammar] = prototype
@@ -281,14 +281,15 @@ def _quoted(text: str) -> str:
 
 
 def _guidance_tokenizer(codec: TokenCodec, end_ids: Sequence[int]) -> LLTokenizer:
-    """llguidance's view of a codec. It encodes forced text with the codec, so that no forced text is a control
-    token (given a tokenizer.json, llguidance would write the one control token for `<|im_start|>` in a string)."""
+    """llguidance's view of a codec. It encodes forced text with the codec, so that no forced text is a
+    control token (given a tokenizer.json, llguidance would write the one control token for `<|im_start|>`
+    in a string)."""
     from llguidance import LLTokenizer, TokenizerWrapper
 
     token_bytes = codec.token_bytes
     if token_bytes is None:
         raise ConstraintUnsupported(
-            "this model's tokenizer does not say which bytes a token stands for, so nothing can be enforced with it",
+            "this model's tokenizer does not say which bytes a token stands for; nothing can be enforced",
             hint="Use a model with a byte-level or sentencepiece tokenizer.",
         )
     view = _GuidanceView(codec, token_bytes, end_ids[0])

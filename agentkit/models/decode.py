@@ -2,12 +2,13 @@
 
     prompt ids ─► prefill (what the cache lacks) ─► logits ─► mask ─► choose ─► forced tokens ─► forward ─► …
 
-The model is any transformers causal language model on one sequence (batch 1). The constraint says which tokens
-may come; where only one can, it is taken without looking at the model and fed together with its successors in the
-forward pass of the next free token: on a processor, eight tokens cost about as much as one.
+The model is any transformers causal language model on one sequence (batch 1). The constraint says which
+tokens may come; where only one can, it is taken without looking at the model and fed together with its
+successors in the forward pass of the next free token: on a processor, eight tokens cost about as much as
+one.
 
-`PrefixCache` keeps the key-value states of the last sequence. The next prompt reuses the tokens that it shares
-with it from the start, which is most of a conversation.
+`PrefixCache` keeps the key-value states of the last sequence. The next prompt reuses the tokens that it
+shares with it from the start, which is most of a conversation.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from agentkit.models.constraints import TokenMatcher
 
 _PREFILL_TOKENS: Final = 512
-"""Prompt tokens per forward pass: about a second of work, so that a cancelled prompt stops within a second."""
+"""Prompt tokens per forward pass: about a second of work, so that a cancelled prompt stops within a
+second."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ class Work:
 class PrefixCache:
     """A model with the key-value states of the last sequence that went through it.
 
-    Safe to use from several threads, and by several replies in turn: whoever comes next reuses what the sequences
-    share and computes the rest.
+    Safe to use from several threads, and by several replies in turn: whoever comes next reuses what the
+    sequences share and computes the rest.
 
     Args:
         model: A transformers causal language model in evaluation mode.
@@ -147,7 +149,8 @@ class PrefixCache:
     def _feed(self, tokens: Sequence[int], keep: int) -> torch.Tensor:
         from transformers import DynamicCache
 
-        # A pass that fails half way leaves some layers longer than others: the states are put back only after it.
+        # A pass that fails half way leaves some layers longer than others: the states are put back only
+        # after it.
         states = DynamicCache(config=self._model.config) if self._states is None else self._states
         known, self._tokens, self._states, self._final = self._tokens, [], None, None
         output = self._model(
@@ -296,8 +299,8 @@ def score_options(
 ) -> list[float]:
     """Natural log-probability of each option as the continuation of `prompt`.
 
-    The first token of every option is read from the logits after the prompt; an option of several tokens is then
-    fed after it, which reuses the prompt's states, and its further tokens are read from there.
+    The first token of every option is read from the logits after the prompt; an option of several tokens is
+    then fed after it, which reuses the prompt's states, and its further tokens are read from there.
 
     Args:
         cache: The model and its last states.

@@ -1,8 +1,11 @@
 """Measuring tool calls: rows of questions with tools, the calls that a generator makes of them, and a score.
 
-A row is a JSON object on a line: `{"id", "messages": [{"role", "content"}], "tools": [{"name", "description",
-"parameters"}]}`, with `"expected": [{tool: {argument: [allowed values]}}]` where it is to be scored. The rules of
-the score are those of the Berkeley Function Calling Leaderboard's syntax tree check
+A row is a JSON object on a line, scored where it has `expected`:
+
+    {"id", "messages": [{"role", "content"}], "tools": [{"name", "description", "parameters"}],
+     "expected": [{tool: {argument: [allowed values]}}]}
+
+The rules of the score are those of the Berkeley Function Calling Leaderboard's syntax tree check
 (https://gorilla.cs.berkeley.edu/leaderboard.html), written anew from their description.
 """
 
@@ -21,10 +24,8 @@ from agentkit.errors import BotFileError, ConstraintError, RequestError
 from agentkit.messages import (
     Assistant,
     Message,
-    System,
     ToolCall,
     ToolSpec,
-    User,
     assistant,
     system,
     text_of,
@@ -90,8 +91,8 @@ class CallRow:
         id: Identifies it.
         messages: The transcript that ends with the question.
         tools: What may be called.
-        expected: The calls that are right, each `{tool: {argument: [allowed values]}}`; empty where no call is
-            right; None where the row is not scored.
+        expected: The calls that are right, each `{tool: {argument: [allowed values]}}`; empty where no call
+            is right; None where the row is not scored.
     """
 
     id: str
@@ -185,7 +186,8 @@ def evaluate_calls(
     max_calls: int = 8,
     max_tokens: int = 512,
 ) -> Iterator[CallPrediction]:
-    """What `generator` makes of each row, greedily; a row that cannot be run has a note and does not stop the rest.
+    """What `generator` makes of each row, greedily; a row that cannot be run has a note and does not stop
+    the rest.
 
     Args:
         rows: The questions.
@@ -232,7 +234,8 @@ def score_calls(predictions: Sequence[CallPrediction], rows: Sequence[CallRow]) 
 
 
 def same_types(schema: Any) -> Any:
-    """`schema` with the type names of programming languages (`dict`, `float`, `tuple`, `any`) as JSON Schema's."""
+    """`schema` with the type names of programming languages (`dict`, `float`, `tuple`, `any`) as JSON
+    Schema's."""
     if not isinstance(schema, dict):
         return schema
     result = dict(schema)

@@ -1,8 +1,9 @@
 """When a reply should hold another call: only if it says something new that the user said.
 
-Asked for one call, a small model goes on with invented ones (the factorial of 5, then of 10, of 20, …), and its
-own probability of ending says nothing. What the user asked for does: every further call must bring a value that
-stands in the user's words and in no earlier call, and where it repeats a tool, whatever it changes must stand there.
+Asked for one call, a small model goes on with invented ones (the factorial of 5, then of 10, of 20, …), and
+its own probability of ending says nothing. What the user asked for does: every further call must bring a
+value that stands in the user's words and in no earlier call, and where it repeats a tool, whatever it
+changes must stand there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pydantic import JsonValue
 from agentkit.messages import Message, ToolCall, User, text_of
 
 _NOT_WORD: Final = re.compile(r"[^\w]+")
-_NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER: Final = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?![\w])", re.IGNORECASE)
+"""Numbers that stand by themselves: not the 3 of `3x`."""
 
 
 def said_by_user(messages: Sequence[Message]) -> Callable[[Sequence[ToolCall]], bool]:
@@ -28,7 +30,7 @@ def said_by_user(messages: Sequence[Message]) -> Callable[[Sequence[ToolCall]], 
         *earlier, call = calls
         values = dict(_leaves(call.arguments))
         known = [dict(_leaves(other.arguments)) for other in earlier]
-        used = {_plain(value) for other in known for value in other.values()}
+        used = " ".join(_plain(value) for other in known for value in other.values())
         said_values = {place for place, value in values.items() if _is_said(value, words, numbers)}
         if not any(_plain(values[place]) not in used for place in said_values):
             return False
@@ -60,7 +62,8 @@ def _is_said(value: JsonValue, words: str, numbers: set[float]) -> bool:
 
 
 def _plain(value: JsonValue) -> str:
-    return _words(str(value))
+    whole = isinstance(value, float) and value.is_integer()
+    return _words(str(int(value)) if whole and isinstance(value, float) else str(value))
 
 
 def _words(text: str) -> str:

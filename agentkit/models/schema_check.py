@@ -1,7 +1,7 @@
 """Does a value fit a JSON Schema? Checked by looking at the value, independently of the engine that wrote it.
 
-Covers the keywords that `schema_support.enforceable` lets through; a pattern is searched with Python's `re`, and
-`format` is taken as an annotation (as JSON Schema 2020-12 does).
+Covers the keywords that `schema_support.enforceable` lets through; a pattern is searched with Python's
+`re`, and `format` is taken as an annotation (as JSON Schema 2020-12 does).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Which JSON Schemas can be enforced: everything else is refused by name, never silently ignored.
 
-llguidance refuses the keywords of JSON Schema that it does not implement, but ignores keywords that it does not
-know (a misspelt `maxLenght` as well as a note to the reader), obeys `x-guidance` (which can make it lenient), and
-is loose where objects may repeat a key. So the schema is walked before it gets there: what decides validity is kept
-or refused, annotations are dropped, and what looks like a misspelt keyword is refused.
+llguidance refuses the keywords of JSON Schema that it does not implement, but ignores keywords that it does
+not know (a misspelt `maxLenght` as well as a note to the reader), obeys `x-guidance` (which can make it
+lenient), and is loose where objects may repeat a key. So the schema is walked before it gets there: what
+decides validity is kept or refused, annotations are dropped, and what looks like a misspelt keyword is
+refused.
 """
 
 from __future__ import annotations
@@ -17,16 +18,63 @@ from typing import Any, Final
 from agentkit.errors import ConstraintUnsupported
 
 _ENFORCED: Final = frozenset(
-    """type enum const properties required additionalProperties patternProperties minProperties maxProperties
-    items prefixItems additionalItems minItems maxItems minLength maxLength pattern format minimum maximum
-    exclusiveMinimum exclusiveMaximum multipleOf anyOf oneOf allOf $ref $defs definitions""".split()
+    (
+        "type",
+        "enum",
+        "const",
+        "properties",
+        "required",
+        "additionalProperties",
+        "patternProperties",
+        "minProperties",
+        "maxProperties",
+        "items",
+        "prefixItems",
+        "additionalItems",
+        "minItems",
+        "maxItems",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "format",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "$ref",
+        "$defs",
+        "definitions",
+    )
 )
 _NOT_ENFORCED: Final = frozenset(
-    """not if then else contains minContains maxContains uniqueItems propertyNames dependencies dependentRequired
-    dependentSchemas unevaluatedProperties unevaluatedItems $dynamicRef $recursiveRef extends disallow
-    divisibleBy""".split()
+    (
+        "not",
+        "if",
+        "then",
+        "else",
+        "contains",
+        "minContains",
+        "maxContains",
+        "uniqueItems",
+        "propertyNames",
+        "dependencies",
+        "dependentRequired",
+        "dependentSchemas",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+        "$dynamicRef",
+        "$recursiveRef",
+        "extends",
+        "disallow",
+        "divisibleBy",
+    )
 )
-"""Keywords of some draft of JSON Schema that decide validity. All others are annotations (2020-12, section 6.5)."""
+"""Keywords of some draft of JSON Schema that decide validity. All others are annotations (2020-12, section
+6.5)."""
 _HARMLESS: Final[Mapping[str, Any]] = {"uniqueItems": False, "minContains": 0, "unevaluatedProperties": True}
 """Keywords that are not enforced but ask for nothing with this value."""
 _SCHEMA_MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions"})
@@ -53,10 +101,12 @@ def enforceable(schema: Any, *, where: str = "schema") -> dict[str, Any]:
 
 
 def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` with `additionalProperties: false` wherever an object lists its properties and says nothing else.
+    """`schema` with `additionalProperties: false` wherever an object lists its properties and says nothing
+    else.
 
-    A model asked for the arguments of a tool should not invent further ones. Objects that are joined with others
-    (`allOf`, or `$ref` with siblings) stay as they are, because closing one would refuse the other's properties.
+    A model asked for the arguments of a tool should not invent further ones. Objects that are joined with
+    others (`allOf`, or `$ref` with siblings) stay as they are, because closing one would refuse the other's
+    properties.
     """
     closed_schema: dict[str, Any] = _close(schema, defs_too=not _joins(schema))
     return closed_schema
@@ -128,7 +178,8 @@ def _check_characters(value: Any, where: str) -> None:
 
 
 def _check_objects(schema: dict[str, Any], where: str) -> None:
-    # llguidance does not keep keys outside `properties` from being repeated; a repeated key counts once when read.
+    # llguidance does not keep keys outside `properties` from being repeated; a repeated key counts once
+    # when read.
     least = schema.get("minProperties", 0)
     open_ended = schema.get("additionalProperties", True) is not False or "patternProperties" in schema
     if isinstance(least, int) and least > max(1, len(schema.get("required", ()))) and open_ended:

@@ -1,14 +1,14 @@
 """Text to token ids and back. User text is data: no text can yield a control token.
 
 A tokenizer gives some strings (`<|im_start|>`, `<tool_call>`) a meaning that text must never have: they end a
-message, start a role, open a tool call. `TokenCodec.encode_text` encodes text with a tokenizer that does not know
-those strings, so that `<|im_start|>` typed by a user becomes `<`, `|`, `im`, … and decodes to the same characters.
-Control tokens enter a prompt only by their id, through `control_id`, or in `encode_markup`, which is for the
-literal parts of a model's own chat template.
+message, start a role, open a tool call. `TokenCodec.encode_text` encodes text with a tokenizer that does
+not know those strings, so that `<|im_start|>` typed by a user becomes `<`, `|`, `im`, … and decodes to the
+same characters. Control tokens enter a prompt only by their id, through `control_id`, or in
+`encode_markup`, which is for the literal parts of a model's own chat template.
 
-Every id has its bytes (`token_bytes`), so decoding is joining bytes. This holds for byte-level BPE (GPT-2, Qwen,
-Llama 3, SmolLM) and for sentencepiece vocabularies (Llama 2, Gemma); for other kinds `token_bytes` is None and no
-constraint can be enforced.
+Every id has its bytes (`token_bytes`), so decoding is joining bytes. This holds for byte-level BPE (GPT-2,
+Qwen, Llama 3, SmolLM) and for sentencepiece vocabularies (Llama 2, Gemma); for other kinds `token_bytes` is
+None and no constraint can be enforced.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class TokenCodec(Protocol):
         ...
 
     def encode_markup(self, text: str) -> tuple[int, ...]:
-        """Ids of `text` with control tokens recognised; only for text that belongs to the model's template."""
+        """Ids of `text` with control tokens recognised; only for text that belongs to the model's
+        template."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -272,8 +273,9 @@ def _vocabulary(description: dict[str, Any]) -> dict[str, int]:
 
 
 def _control_tokens(description: dict[str, Any], vocabulary: dict[str, int]) -> dict[str, int]:
-    """Added tokens, except those that are only white space (some vocabularies add runs of spaces), and BPE pieces
-    that no merge produces: padding rows such as `[PAD151665]`, which would otherwise count as text."""
+    """Added tokens, except those that are only white space (some vocabularies add runs of spaces), and BPE
+    pieces that no merge produces: padding rows such as `[PAD151665]`, which would otherwise count as
+    text."""
     control = {
         entry["content"]: entry["id"]
         for entry in description["added_tokens"]
@@ -301,8 +303,9 @@ def _pattern(description: dict[str, Any], control: dict[str, int]) -> re.Pattern
 
 
 def _without_control_tokens(description: dict[str, Any], control: dict[str, int]) -> dict[str, Any]:
-    """The tokenizer for text. It knows no control token, adds no space of its own in front of a segment, and keeps
-    the characters as they are (NFC would make decoding lossy; for text that is already NFC nothing changes)."""
+    """The tokenizer for text. It knows no control token, adds no space of its own in front of a segment,
+    and keeps the characters as they are (NFC would make decoding lossy; for text that is already NFC
+    nothing changes)."""
     changed = {**description, "post_processor": None, "truncation": None, "padding": None}
     changed["added_tokens"] = [e for e in description["added_tokens"] if e["content"] not in control]
     model = dict(description["model"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from agentkit.errors import ConfigurationError, ConstraintUnmet, ContextOverflow, ModelRefused
-from agentkit.messages import Assistant, Message, ToolSpec, assistant
+from agentkit.messages import Message, ToolSpec, assistant
 from agentkit.models.constraints import ConstraintCompiler
 from agentkit.models.decode import Step
 from agentkit.models.dialects import Dialect, choose_dialect, encode, text, written
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from agentkit.models.decode import PrefixCache, Work
 
 CALL_THRESHOLD: Final = 0.5
-"""A reply that may be text or calls is calls if the model would begin a call with at least this probability."""
+"""A reply that may be text or calls is calls if the model would begin a call with at least this
+probability."""
 
 
 class ModelFolder(Protocol):
@@ -110,14 +111,15 @@ class TransformersGenerator:
         from transformers import AutoModelForCausalLM
 
         settings = _Settings(folder.path)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             folder.path,
             dtype=_dtype(dtype),
             attn_implementation="sdpa",
             trust_remote_code=False,
             use_safetensors=True,
             local_files_only=True,
-        ).eval()
+        )
+        model.eval()
         codec = load_codec(
             settings.text("tokenizer.json"),
             where=str(folder.path / "tokenizer.json"),
@@ -152,7 +154,7 @@ class TransformersGenerator:
         room = self.context_length - len(prompt)
         if room < 1:
             raise ContextOverflow(
-                f"the prompt has {len(prompt)} tokens, the context window of {self.name} {self.context_length}",
+                f"the prompt has {len(prompt)} tokens, the window of {self.name} {self.context_length}",
                 hint="Shorten the system prompt, the history or the tool descriptions.",
             )
         work = Work()
@@ -197,7 +199,7 @@ class TransformersGenerator:
             raise ValueError("an option must not be empty")
         if len(prompt) + max(map(len, options), default=0) > self.context_length:
             raise ContextOverflow(
-                f"the question has {len(prompt)} tokens, the context window of {self.name} {self.context_length}",
+                f"the question has {len(prompt)} tokens, the window of {self.name} {self.context_length}",
                 hint="Shorten what is asked about.",
             )
         cache, work = self._open_cache(), Work()
@@ -223,7 +225,8 @@ class TransformersGenerator:
     def _text_or_calls(self, request: GenerationRequest, prompt: Sequence[int], work: Work) -> Constraint:
         """Where the model may do either, what it does, by the probability that its reply begins as a call.
 
-        Left to the grammar, a model that means to call but was trained on another form would be driven into text.
+        Left to the grammar, a model that means to call but was trained on another form would be driven into
+        text.
         """
         from agentkit.models.decode import score_first_tokens
 
@@ -246,7 +249,9 @@ class TransformersGenerator:
         calls = self.dialect.parse(reply.text).calls
         for count in range(2, len(calls) + 1):
             if not constraint.further(calls[:count]):
-                reply.end_with(written(self.dialect.render_reply(assistant(calls=calls[: count - 1]))))
+                # Where each call is complete by itself, those before this one have been released already.
+                kept = self.dialect.render_reply(assistant(calls=calls[: count - 1]))
+                reply.end_with(reply.released or written(kept))
                 return
 
     def _finished(self, request: GenerationRequest, reply: _Reply, usage: Usage) -> Finished:
@@ -318,7 +323,7 @@ class _Settings:
         except (OSError, UnicodeDecodeError) as error:
             raise ModelRefused(
                 f"{path} cannot be read: {error}",
-                hint="The folder has to hold config.json, tokenizer.json and safetensors; fetch the model again.",
+                hint="The folder needs config.json, tokenizer.json and safetensors; fetch the model again.",
             ) from error
 
     @property

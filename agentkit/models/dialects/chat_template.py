@@ -1,8 +1,8 @@
 """What stands around each message in a model's own chat template, learned by rendering the template once.
 
 The template is given a conversation of unguessable words, one per message; what it writes between them is the
-`Wrapping`. Prompts are then put together from the wrapping, so third-party code never sees what people write, is
-never run while somebody waits, and cannot change a prompt's beginning from turn to turn.
+`Wrapping`. Prompts are then put together from the wrapping, so third-party code never sees what people
+write, is never run while somebody waits, and cannot change a prompt's beginning from turn to turn.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def learn_wrapping(
         detail = next((e for e in errors if e), "it does not show every message once, each in the same way")
         raise ModelRefused(
             f"the chat template of {model} cannot be used: {detail}",
-            hint="Name a dialect for this model in the catalogue, or take a model with an ordinary chat template.",
+            hint="Name a dialect for this model in the catalogue, or take one with an ordinary template.",
         )
     return Wrapping(
         before_system=with_system[0] if with_system is not None else None,

@@ -52,7 +52,7 @@ def choose_dialect(
         return _plain(codec, template, dict(variables), model)
     if not chatml:
         raise ConfigurationError(
-            f"{model}: the dialect {name!r} needs the tokens <|im_start|> and <|im_end|>, which the model lacks",
+            f"{model}: the dialect {name!r} needs <|im_start|> and <|im_end|>, which the model lacks",
             hint="Leave the dialect open, or choose `plain`.",
         )
     if name == "smollm":

@@ -36,7 +36,8 @@ class HermesDialect:
 
     Args:
         name: `hermes` or `smollm`.
-        call_tokens: Whether `<tool_call>` and `</tool_call>` are control tokens of the model; else they are text.
+        call_tokens: Whether `<tool_call>` and `</tool_call>` are control tokens of the model; else they are
+            text.
         default_system: System text where the transcript has none; empty for no system message at all.
     """
 
@@ -105,8 +106,8 @@ class HermesDialect:
         return reply_of(_shown(before.removesuffix("\n")), calls)
 
     def _parse_call(self, written: str, start: int, number: int) -> tuple[ToolCall, int] | None:
-        """The call whose body begins at `start`, and where its closing tag ends. The JSON decides where the body
-        ends, so a closing tag inside a string does no harm."""
+        """The call whose body begins at `start`, and where its closing tag ends. The JSON decides where the
+        body ends, so a closing tag inside a string does no harm."""
         body = start + len(written[start:]) - len(written[start:].lstrip())
         try:
             value, end = json.JSONDecoder().raw_decode(written, body)
@@ -126,8 +127,8 @@ class HermesDialect:
         return [*head, *content, control("<|im_end|>"), text("\n")]
 
     def _result(self, message: ToolResult, *, before: bool, after: bool) -> list[Segment]:
-        # Results of one reply's calls share a user message, as in the published template. Data from a tool must
-        # not be able to close its own tag.
+        # Results of one reply's calls share a user message, as in the published template. Data from a tool
+        # must not be able to close its own tag.
         content = _TAG.sub(rf"<{INVISIBLE}\1\2", text_of(message))
         segments = [] if before else [control("<|im_start|>"), text("user\n")]
         segments.append(text(f"<tool_response>\n{content}\n</tool_response>" + ("\n" if after else "")))
@@ -138,7 +139,8 @@ def _system(content: str, tools: Sequence[ToolSpec]) -> list[Segment]:
     if not tools:
         return [text(content)]
     described = [describe_tool(tool) for tool in tools]
-    # The closing sentences name `<tool_call>`, and in the published template they do so with the control token.
+    # The closing sentences name `<tool_call>`, and in the published template they do so with the control
+    # token.
     instructions = Segment("markup", fill("hermes_calls"))
     return [text(fill("hermes_tools", system=content, tools=described)), instructions]
 

@@ -1,8 +1,8 @@
 """What a dialect is: how one model family writes roles, tools and tool calls.
 
 A dialect turns messages and tools into segments and a written reply back into an `Assistant`. Each segment is
-tokenised by itself, so the ids of a message do not depend on its neighbours and a prompt's prefix stays the same
-from turn to turn. Three kinds of segments keep the model's own marks apart from what people write:
+tokenised by itself, so the ids of a message do not depend on its neighbours and a prompt's prefix stays the
+same from turn to turn. Three kinds of segments keep the model's own marks apart from what people write:
 
 - `control`: one control token, by name;
 - `text`: data. Whatever it says, it yields no control token (`TokenCodec.encode_text`);
@@ -46,12 +46,13 @@ class CallFrame:
     Args:
         opening, middle, closing: Pieces of one call.
         between: Pieces between two calls.
-        first, last: Pieces around all calls where there are several; empty if one call looks like each of many.
+        first, last: Pieces around all calls where there are several; empty if one call looks like each of
+            many.
         forbidden: Regular expression (no look-around) that text of the assistant must not contain, because it
             would read as a call.
         beginnings: Texts with which models of this dialect begin a reply that is meant as a call, beside
-            `opening`: many write bare JSON, or a fence around it. They tell how likely a call is; what is then
-            written is the proper form.
+            `opening`: many write bare JSON, or a fence around it. They tell how likely a call is; what is
+            then written is the proper form.
     """
 
     opening: tuple[Segment, ...]
@@ -141,7 +142,8 @@ def dump_json(value: Any) -> str:
 
 
 def describe_tool(tool: ToolSpec) -> str:
-    """A tool as the JSON object that goes into a prompt: OpenAI's function form, without agentkit's own keys."""
+    """A tool as the JSON object that goes into a prompt: OpenAI's function form, without agentkit's own
+    keys."""
     parameters = without_own_keys(tool.parameters)
     function = {"name": tool.name, "description": tool.description, "parameters": parameters}
     return dump_json({"type": "function", "function": function})

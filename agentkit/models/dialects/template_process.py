@@ -1,7 +1,8 @@
 """Renders a model's chat template in a process of its own, because a chat template is third-party code.
 
-`ImmutableSandboxedEnvironment` keeps it from reaching Python; the limits of the process keep it from hanging or
-from eating the memory. Run as a script: a JSON object on standard input, a JSON object on standard output.
+`ImmutableSandboxedEnvironment` keeps it from reaching Python; the limits of the process keep it from
+hanging or from eating the memory. Run as a script: a JSON object on standard input, a JSON object on
+standard output.
 
     in:   {"template": text, "variables": {…}, "conversations": [[{"role", "content"}, …], …], "seconds": n}
     out:  {"rendered": [text or null, …], "errors": [text or null, …]}
@@ -11,10 +12,10 @@ It imports nothing of agentkit, so that it starts quickly.
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 import sys
+import time
 from typing import Any, Final
 
 import jinja2.ext
@@ -30,7 +31,8 @@ class TemplateRefused(Exception):
 
 
 def limit_process(seconds: int) -> None:
-    """Bound processor time and memory where the system can (not on Windows, where the parent's clock must do)."""
+    """Bound processor time and memory where the system can (not on Windows, where the parent's clock must
+    do)."""
     try:
         import resource
     except ImportError:
@@ -50,7 +52,7 @@ def render(template: str, variables: dict[str, Any], messages: list[dict[str, st
     )
     environment.filters["tojson"] = lambda value, **_: json.dumps(value, ensure_ascii=False)
     environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
+    environment.globals["strftime_now"] = lambda form: time.strftime(form)
     compiled = environment.from_string(_GENERATION_TAG.sub("", template))
     pieces: list[str] = []
     length = 0

@@ -1,7 +1,7 @@
 """The few sentences that a dialect itself has to say: templates beside this module, rendered in a sandbox.
 
-They are part of a model's published format (Qwen's `# Tools` section, for instance), which is why they lie here
-and not with the prompts that a bot may override.
+They are part of a model's published format (Qwen's `# Tools` section, for instance), which is why they lie
+here and not with the prompts that a bot may override.
 """
 
 from __future__ import annotations
