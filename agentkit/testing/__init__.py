@@ -1,1 +1,33 @@
-"""agentkit.testing"""
+"""Doubles for tests of bots, tools and plugins: they need no weights and no network.
+
+- `ScriptedGenerator` plays replies that the test wrote; `RandomGenerator` writes whatever a constraint allows;
+  `ByteTokenizer` turns text into tokens without a vocabulary.
+- `FixedClock` and `SequentialIds` make time and identifiers the same in every run.
+"""
+
+from agentkit.testing.byte_tokenizer import ByteTokenizer
+from agentkit.testing.clock import FixedClock, SequentialIds
+from agentkit.testing.random_generator import RandomGenerator
+from agentkit.testing.scripted_generator import (
+    Calls,
+    Chooses,
+    Fails,
+    Says,
+    ScriptedGenerator,
+    ScriptError,
+    ScriptStep,
+)
+
+__all__ = [
+    "ByteTokenizer",
+    "Calls",
+    "Chooses",
+    "Fails",
+    "FixedClock",
+    "RandomGenerator",
+    "Says",
+    "ScriptError",
+    "ScriptStep",
+    "ScriptedGenerator",
+    "SequentialIds",
+]
