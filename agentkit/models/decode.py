@@ -222,7 +222,7 @@ def decode(
         finish = limits.interrupted()
         if matcher.finished and not cut:
             finish = "stop"
-        elif len(fresh) >= room + len(chosen):
+        elif finish is None and len(fresh) >= room + len(chosen):
             finish = "length"
         yield Step(fresh, len(fresh) - len(chosen), finish, complete=matcher.complete and not cut)
         if finish:

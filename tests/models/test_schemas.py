@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentkit.errors import ConstraintUnsupported
+from agentkit.models.schema_check import violations
+from agentkit.models.schema_support import closed, enforceable
+
+REFUSED: list[tuple[str, Any, str]] = [
+    ("not", {"not": {"type": "string"}}, "`not`"),
+    ("if", {"if": {"type": "string"}, "then": {"minLength": 3}}, "`if`"),
+    ("contains", {"type": "array", "contains": {"type": "string"}}, "`contains`"),
+    ("uniqueItems", {"type": "array", "uniqueItems": True}, "`uniqueItems`"),
+    ("propertyNames", {"type": "object", "propertyNames": {"pattern": "^a"}}, "`propertyNames`"),
+    ("dependentRequired", {"dependentRequired": {"a": ["b"]}}, "`dependentRequired`"),
+    ("a misspelt keyword", {"type": "string", "maxLenght": 3}, "did you mean `maxLength`"),
+    ("draft 4", {"type": "integer", "minimum": 3, "exclusiveMinimum": True}, "draft 4"),
+    ("draft 3", {"type": "object", "properties": {"a": {"required": True}}}, "list of names"),
+    ("false", False, "nothing satisfies"),
+    ("no schema", 3, "no schema"),
+    ("a control character", {"enum": ["a\x00b"]}, "control character"),
+    ("keys without names", {"type": "object", "minProperties": 3}, "minProperties"),
+]
+
+
+@pytest.mark.parametrize(("schema", "named"), [pytest.param(s, n, id=i) for i, s, n in REFUSED])
+def test_what_cannot_be_enforced_is_refused_by_name(schema: Any, named: str) -> None:
+    with pytest.raises(ConstraintUnsupported) as failure:
+        enforceable(schema, where="tool f")
+    assert named in failure.value.message
+    assert failure.value.hint
+
+
+def test_the_place_of_what_is_refused_is_told() -> None:
+    with pytest.raises(ConstraintUnsupported, match="tool f › properties › inner › items: the keyword `not`"):
+        enforceable({"properties": {"inner": {"items": {"not": {}}}}}, where="tool f")
+
+
+def test_annotations_are_dropped_and_constraints_kept() -> None:
+    schema = {
+        "title": "Order",
+        "description": "An order.",
+        "x-guidance": {"lenient": True},
+        "type": "object",
+        "properties": {"id": {"type": "string", "pattern": "^a", "examples": ["ab"], "x-agentkit-authority": True}},
+        "required": ["id"],
+        "uniqueItems": False,
+    }
+    assert enforceable(schema) == {
+        "type": "object",
+        "properties": {"id": {"type": "string", "pattern": "^a"}},
+        "required": ["id"],
+    }
+
+
+def test_a_property_may_have_any_name() -> None:
+    schema = {"type": "object", "properties": {"not": {"type": "string"}, "title": {"type": "string"}}}
+    assert enforceable(schema) == schema
+
+
+def test_objects_are_closed_unless_they_say_otherwise_or_are_joined() -> None:
+    inner = {"type": "object", "properties": {"a": {"type": "string"}}}
+    assert closed(inner) == inner | {"additionalProperties": False}
+    assert closed({"type": "array", "items": inner})["items"] == inner | {"additionalProperties": False}
+    assert closed({"anyOf": [inner]})["anyOf"][0] == inner | {"additionalProperties": False}
+    for untouched in (
+        inner | {"additionalProperties": True},
+        {"type": "object"},
+        {"allOf": [inner, inner]},
+        {"$ref": "#/$defs/x", "properties": {}, "$defs": {"x": inner}},
+    ):
+        assert closed(untouched) == untouched
+
+
+VALID: list[tuple[Any, Any]] = [
+    ({"type": "integer"}, 3),
+    ({"type": "integer"}, 3.0),
+    ({"type": "number", "exclusiveMinimum": 0}, 0.5),
+    ({"type": ["string", "null"]}, None),
+    ({"enum": [1, "a"]}, "a"),
+    ({"const": {"a": [1]}}, {"a": [1]}),
+    ({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}, {"a": "x", "b": 1}),
+    ({"type": "object", "patternProperties": {"^n": {"type": "integer"}}}, {"n1": 1}),
+    ({"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "integer"}}, ["a", 1]),
+    ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, 1),
+    ({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}, "x"),
+    ({"type": "string", "pattern": "b"}, "abc"),
+    ({"type": "number", "multipleOf": 0.1}, 0.3),
+    (True, object),
+]
+INVALID: list[tuple[Any, Any]] = [
+    ({"type": "integer"}, True),
+    ({"type": "integer"}, "3"),
+    ({"type": "integer"}, 3.5),
+    ({"type": "number", "minimum": 1, "maximum": 2}, 3),
+    ({"type": "number", "multipleOf": 2}, 3),
+    ({"enum": [1]}, True),
+    ({"const": 1}, 2),
+    ({"type": "object", "required": ["a"]}, {}),
+    ({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}, {"b": 1}),
+    ({"type": "object", "properties": {"a": {"items": {"type": "string"}}}}, {"a": [1]}),
+    ({"type": "object", "maxProperties": 1}, {"a": 1, "b": 2}),
+    ({"type": "array", "minItems": 2}, [1]),
+    ({"type": "array", "items": [{"type": "string"}], "additionalItems": False}, ["a", 1]),
+    ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, 1),
+    ({"allOf": [{"type": "integer"}, {"minimum": 5}]}, 4),
+    ({"anyOf": [{"$ref": "#/definitions/a"}], "definitions": {"a": {"type": "string"}}}, 1),
+    ({"type": "string", "maxLength": 2}, "abc"),
+    ({"type": "string", "pattern": "^b"}, "abc"),
+    (False, 1),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), VALID)
+def test_a_value_that_fits_has_no_violations(schema: Any, value: Any) -> None:
+    assert list(violations(value, schema)) == []
+
+
+@pytest.mark.parametrize(("schema", "value"), INVALID)
+def test_a_value_that_does_not_fit_is_told_where(schema: Any, value: Any) -> None:
+    assert next(violations(value, schema, where="arguments")).startswith("arguments")

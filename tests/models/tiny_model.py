@@ -1,0 +1,56 @@
+"""A model of a few thousand random weights that computes in float32: for what does not depend on what it says."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from agentkit.models.dialects import HermesDialect
+from agentkit.models.transformers_generator import TransformersGenerator
+from agentkit.testing import ByteTokenizer
+
+CODEC = ByteTokenizer(unused=3)
+
+
+@lru_cache
+def tiny_model(sliding_window: int | None = None) -> Any:
+    """A random Qwen2 of two layers over the byte tokenizer, the same in every run."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    config = Qwen2Config(
+        vocab_size=CODEC.size,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+        use_sliding_window=sliding_window is not None,
+        sliding_window=sliding_window,
+        max_window_layers=0,
+        bos_token_id=None,
+        eos_token_id=None,
+        attn_implementation="sdpa",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        model = Qwen2ForCausalLM(config)
+    for parameter in model.parameters():
+        # Random weights say the same word again and again; larger ones make the next token depend on the last.
+        parameter.data.mul_(6 if parameter.dim() > 1 else 1)
+    return model.eval()
+
+
+def tiny_generator(*, context_length: int = 4096, sliding_window: int | None = None) -> TransformersGenerator:
+    """A generator with an empty cache over the tiny model."""
+    end = CODEC.control_id("<|im_end|>")
+    assert end is not None
+    return TransformersGenerator(
+        tiny_model(sliding_window),
+        codec=CODEC,
+        dialect=HermesDialect(),
+        end_ids=[end],
+        name="tiny",
+        context_length=context_length,
+    )
