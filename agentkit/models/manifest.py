@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import Field, ValidationError
 
 from agentkit.messages import Value
-from agentkit.models.progress import Progress, Silent
+from agentkit.models.progress import Progress, Silent, task
 
 MANIFEST_NAME: Final = "agentkit-model.json"
 LAYOUT: Final = 1
@@ -78,12 +78,13 @@ def write_manifest(folder: Path, source_sha256: str, progress: Progress | None =
     """
     bar = progress or Silent()
     paths = sorted(_files_below(folder))
-    bar.start("Checking the files", sum(path.stat().st_size for path in paths), "bytes")
-    files = {
-        path.relative_to(folder).as_posix(): FileRecord(size=path.stat().st_size, sha256=sha256_of(path, bar))
-        for path in paths
-    }
-    bar.finish()
+    with task(bar, "Checking the files", sum(path.stat().st_size for path in paths)):
+        files = {
+            path.relative_to(folder).as_posix(): FileRecord(
+                size=path.stat().st_size, sha256=sha256_of(path, bar)
+            )
+            for path in paths
+        }
     manifest = Manifest(layout=LAYOUT, source_sha256=source_sha256, files=files)
     (folder / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=2), "utf-8")
 
@@ -136,11 +137,10 @@ def thorough_problems(folder: Path, source_sha256: str, progress: Progress | Non
     if problems or manifest is None:
         return problems
     bar = progress or Silent()
-    bar.start(f"Checking {folder.name}", sum(record.size for record in manifest.files.values()), "bytes")
-    for name, record in manifest.files.items():
-        if sha256_of(folder / name, bar) != record.sha256:
-            problems.append(Problem(folder / name, "has another content than when it was made"))
-    bar.finish()
+    with task(bar, f"Checking {folder.name}", sum(record.size for record in manifest.files.values())):
+        for name, record in manifest.files.items():
+            if sha256_of(folder / name, bar) != record.sha256:
+                problems.append(Problem(folder / name, "has another content than when it was made"))
     return problems
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -23,7 +25,7 @@ class Progress(Protocol):
         ...
 
     def finish(self) -> None:
-        """End the task."""
+        """End the task; also called when it failed."""
         ...
 
 
@@ -38,3 +40,13 @@ class Silent:
 
     def finish(self) -> None:
         """Ignore it."""
+
+
+@contextmanager
+def task(progress: Progress, label: str, total: int, unit: str = "bytes") -> Iterator[None]:
+    """A task that is finished whatever happens, so that no half-drawn bar stays on the screen."""
+    progress.start(label, total, unit)
+    try:
+        yield
+    finally:
+        progress.finish()

