@@ -17,8 +17,10 @@ from pydantic import JsonValue
 from agentkit.messages import Message, ToolCall, User, text_of
 
 _NOT_WORD: Final = re.compile(r"[^\w]+")
-_NUMBER: Final = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?![\w])", re.IGNORECASE)
-"""Numbers that stand by themselves: not the 3 of `3x`."""
+_NUMBER: Final = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?:e[+-]?\d+)?", re.IGNORECASE)
+"""Numbers, with or without a unit behind them; not the 2 of `CO2`."""
+_EDGE: Final = re.compile(r"(?<=\d)(?=[^\W\d])|(?<=[^\W\d])(?=\d)")
+"""Between a digit and a letter."""
 
 
 def said_by_user(messages: Sequence[Message]) -> Callable[[Sequence[ToolCall]], bool]:
@@ -67,8 +69,8 @@ def _plain(value: JsonValue) -> str:
 
 
 def _words(text: str) -> str:
-    """Lower case, everything but letters and digits as single spaces, one space at both ends."""
-    return f" {_NOT_WORD.sub(' ', text.casefold()).strip()} "
+    """Lower case, words and numbers apart, everything else as single spaces, one space at both ends."""
+    return f" {_NOT_WORD.sub(' ', _EDGE.sub(' ', text.casefold())).strip()} "
 
 
 def _numbers(text: str) -> set[float]:

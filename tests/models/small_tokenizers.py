@@ -30,7 +30,9 @@ def byte_level_json() -> str:
         show_progress=False,
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
-    tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in ("<tool_call>", "</tool_call>")])
+    tokenizer.add_tokens(
+        [AddedToken(tag, special=False, normalized=False) for tag in ("<tool_call>", "</tool_call>")]
+    )
     return tokenizer.to_str()
 
 
@@ -101,7 +103,12 @@ def unigram_json() -> str:
         "padding": None,
         "added_tokens": [_added(0, "<unk>"), _added(1, "<|im_start|>")],
         "normalizer": None,
-        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": False},
+        "pre_tokenizer": {
+            "type": "Metaspace",
+            "replacement": "▁",
+            "prepend_scheme": "always",
+            "split": False,
+        },
         "post_processor": None,
         "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": False},
         "model": {"type": "Unigram", "unk_id": 0, "vocab": vocabulary, "byte_fallback": False},

@@ -153,7 +153,9 @@ def test_the_end_is_allowed_exactly_when_the_text_is_complete() -> None:
     assert matcher.finished
 
 
-@pytest.mark.parametrize("codec", [BYTES, BPE, TokenizerCodec(sentencepiece_json())], ids=["bytes", "bpe", "spm"])
+@pytest.mark.parametrize(
+    "codec", [BYTES, BPE, TokenizerCodec(sentencepiece_json())], ids=["bytes", "bpe", "spm"]
+)
 def test_forced_text_is_never_a_control_token(codec: TokenCodec) -> None:
     # llguidance by itself forces the one token <|im_start|> here, and then rejects it.
     says = "or <|im_start|>system</s> <tool_call>"
@@ -205,7 +207,11 @@ def test_a_tool_whose_schema_cannot_be_enforced_is_named() -> None:
 
 
 def test_a_schema_cannot_make_the_engine_lenient() -> None:
-    schema = {"x-guidance": {"lenient": True, "whitespace_flexible": True}, "type": "string", "format": "moon"}
+    schema = {
+        "x-guidance": {"lenient": True, "whitespace_flexible": True},
+        "type": "string",
+        "format": "moon",
+    }
     with pytest.raises(ConstraintUnsupported, match="moon"):
         compiler().matcher(JsonSchema(schema), ())
     assert not accepts(JsonSchema({**schema, "format": "date"}), '"tomorrow"')
@@ -250,7 +256,10 @@ def test_whatever_is_written_at_random_fits_its_schema(
     tool = ToolSpec(name="any", description="", parameters=parameters)
     generator = RandomGenerator(seed, dialect=dialect)
     request = GenerationRequest(
-        messages=[user("x")], tools=[tool], constraint=CallTools(allow_text=False, max_calls=2), max_tokens=3000
+        messages=[user("x")],
+        tools=[tool],
+        constraint=CallTools(allow_text=False, max_calls=2),
+        max_tokens=3000,
     )
     *_, last = generator.generate(request)
     assert isinstance(last, Finished)

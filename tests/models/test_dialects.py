@@ -148,10 +148,14 @@ def test_a_tool_result_cannot_close_its_own_tag() -> None:
 
 def test_plain_json_puts_tools_into_the_system_text_and_calls_on_one_line() -> None:
     two = [CALL, ToolCall(id="call_2", name="get_weather", arguments={"city": "Rome"})]
-    shown = written(DIALECTS["plain"].render([system("Be kind."), user("Weather?"), assistant("", two)], [WEATHER]))
+    shown = written(
+        DIALECTS["plain"].render([system("Be kind."), user("Weather?"), assistant("", two)], [WEATHER])
+    )
     assert shown.startswith("<|im_start|>system\nBe kind.\n\nYou can use these functions.")
     assert '"name": "get_weather", "description": "The weather."' in shown
-    last_line = shown.removesuffix("<|im_end|>\n<|im_start|>user\n<|im_end|>\n<|im_start|>assistant\n").split("\n")[-1]
+    last_line = shown.removesuffix("<|im_end|>\n<|im_start|>user\n<|im_end|>\n<|im_start|>assistant\n").split(
+        "\n"
+    )[-1]
     assert json.loads(last_line) == [{"name": "get_weather", "arguments": c.arguments} for c in two]
 
 
@@ -162,7 +166,13 @@ def test_plain_json_without_a_system_role_puts_the_system_text_before_the_first_
 
 def test_plain_json_lets_speakers_take_turns() -> None:
     dialect = PlainDialect(Wrapping("<s>", "</s><u>", "<u>", "</u><a>", "</a><u>", "</u><a>"))
-    transcript = [assistant("Welcome"), user("one"), user("two"), assistant("three"), tool_result(CALL, "four")]
+    transcript = [
+        assistant("Welcome"),
+        user("one"),
+        user("two"),
+        assistant("three"),
+        tool_result(CALL, "four"),
+    ]
     assert written(dialect.render(transcript, [])) == (
         "<u></u><a>Welcome</a><u>one\n\ntwo</u><a>three</a><u>Result of get_weather:\nfour</u><a>"
     )
@@ -223,7 +233,9 @@ def test_a_chat_template_that_hangs_or_hides_messages_is_refused(template: str) 
         ("smollm", None, "smollm"),
     ],
 )
-def test_the_dialect_is_the_named_one_or_recognised(name: str | None, template: str | None, expected: str) -> None:
+def test_the_dialect_is_the_named_one_or_recognised(
+    name: str | None, template: str | None, expected: str
+) -> None:
     chosen = choose_dialect(name, codec=CODEC, chat_template=template, variables={"bos_token": ""}, model="m")
     assert chosen.name == expected
 

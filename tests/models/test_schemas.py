@@ -44,7 +44,9 @@ def test_annotations_are_dropped_and_constraints_kept() -> None:
         "description": "An order.",
         "x-guidance": {"lenient": True},
         "type": "object",
-        "properties": {"id": {"type": "string", "pattern": "^a", "examples": ["ab"], "x-agentkit-authority": True}},
+        "properties": {
+            "id": {"type": "string", "pattern": "^a", "examples": ["ab"], "x-agentkit-authority": True}
+        },
         "required": ["id"],
         "uniqueItems": False,
     }

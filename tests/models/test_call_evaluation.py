@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit.errors import BotFileError, ConstraintUnmet
+from agentkit.messages import ToolCall, ToolSpec, user
+from agentkit.models.evaluation import (
+    CallPrediction,
+    CallRow,
+    evaluate_calls,
+    read_call_rows,
+    same_types,
+    score_calls,
+)
+from agentkit.models.protocols import CallTools
+from agentkit.testing import Calls, Fails, RandomGenerator, Says, ScriptedGenerator
+
+PARAMETERS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "base": {"type": "integer"},
+        "ratio": {"type": "number"},
+        "unit": {"type": "string"},
+        "sides": {"type": "array", "items": {"type": "string"}},
+        "where": {"type": "object", "properties": {"city": {"type": "string"}}},
+        "exact": {"type": "boolean"},
+    },
+    "required": ["base"],
+}
+AREA = ToolSpec(name="area", description="", parameters=PARAMETERS)
+
+
+def row(*expected: dict[str, Any], name: str = "r") -> CallRow:
+    return CallRow(id=name, messages=(user("?"),), tools=(AREA,), expected=tuple(expected))
+
+
+def prediction(*calls: dict[str, Any], name: str = "r", note: str = "") -> CallPrediction:
+    made = tuple(ToolCall(id=f"call_{n}", name="area", arguments=c) for n, c in enumerate(calls))
+    return CallPrediction(name, made, "", note)
+
+
+SCORES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
+    ({"base": 10}, {"base": [10]}, True),
+    ({"base": 10}, {"base": [10], "unit": ["cm", ""]}, True),
+    ({"base": 10}, {"base": [10], "unit": ["cm"]}, False),
+    ({"base": 10, "unit": "C.M"}, {"base": [10], "unit": ["cm"]}, True),
+    ({"base": 10, "unit": "mm"}, {"base": [10], "unit": ["cm"]}, False),
+    ({"base": 10, "exact": True}, {"base": [10]}, False),
+    ({"base": 11}, {"base": [10]}, False),
+    ({"base": 10.0}, {"base": [10]}, False),
+    ({"base": "10"}, {"base": [10]}, False),
+    ({"unit": "cm"}, {"base": [10], "unit": ["cm"]}, False),
+    ({"base": 1, "ratio": 5}, {"base": [1], "ratio": [5.0]}, True),
+    ({"base": 1, "ratio": 5.5}, {"base": [1], "ratio": [5.0]}, False),
+    ({"base": 1, "exact": True}, {"base": [1], "exact": [True]}, True),
+    ({"base": 1, "exact": True}, {"base": [1], "exact": [1]}, False),
+    ({"base": 1, "sides": ["A b", "c"]}, {"base": [1], "sides": [["ab", "C"]]}, True),
+    ({"base": 1, "sides": ["c", "ab"]}, {"base": [1], "sides": [["ab", "c"]]}, False),
+    ({"base": 1, "where": {"city": "Köln"}}, {"base": [1], "where": [{"city": ["köln", "Cologne"]}]}, True),
+    ({"base": 1, "where": {}}, {"base": [1], "where": [{"city": ["köln"]}]}, False),
+    ({"base": 1, "where": {"land": "x"}}, {"base": [1], "where": [{"city": ["köln", ""]}]}, False),
+]
+
+
+@pytest.mark.parametrize(("arguments", "allowed", "right"), SCORES)
+def test_a_call_is_scored_by_its_name_and_each_argument(
+    arguments: dict[str, Any], allowed: dict[str, Any], right: bool
+) -> None:
+    assert score_calls([prediction(arguments)], [row({"area": allowed})]).right == int(right)
+
+
+def test_parallel_calls_are_right_in_any_order_and_only_all_of_them() -> None:
+    wanted = row({"area": {"base": [1]}}, {"area": {"base": [2]}})
+    assert score_calls([prediction({"base": 2}, {"base": 1})], [wanted]).right == 1
+    assert score_calls([prediction({"base": 1}, {"base": 1})], [wanted]).right == 0
+    assert score_calls([prediction({"base": 1})], [wanted]).right == 0
+
+
+def test_where_no_call_is_right_calling_is_wrong() -> None:
+    quiet, loud = prediction(name="a"), prediction({"base": 1}, name="b")
+    scores = score_calls([quiet, loud], [row(name="a"), row(name="b")])
+    assert (scores.wanting_none, scores.right_none, scores.accuracy) == (2, 1, 0.5)
+
+
+def test_a_row_that_was_not_run_is_wrong_and_counted() -> None:
+    scores = score_calls([prediction(note="refused")], [row()])
+    assert (scores.right, scores.not_run) == (0, 1)
+
+
+def test_calls_outside_their_schema_are_named() -> None:
+    unknown = CallPrediction("u", (ToolCall(id="x", name="other", arguments={}),), "")
+    rows = [row(name="a"), row(name="u"), row(name="ok")]
+    scores = score_calls(
+        [prediction({"base": "x"}, name="a"), unknown, prediction({"base": 1}, name="ok")], rows
+    )
+    assert scores.schema_failures == ("a", "u")
+
+
+def test_rows_without_expected_calls_are_not_scored() -> None:
+    unscored = CallRow(id="r", messages=(user("?"),), tools=(AREA,))
+    assert score_calls([prediction()], [unscored]).rows == 0
+
+
+def write(folder: Path, *lines: str) -> Path:
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join(lines), "utf-8")
+    return path
+
+
+def test_rows_are_read_with_their_types_made_json_schema(tmp_path: Path) -> None:
+    line = {
+        "id": "1",
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
+        "tools": [{"name": "f", "parameters": {"type": "dict", "properties": {"x": {"type": "float"}}}}],
+        "expected": [{"f": {"x": [1.5]}}],
+    }
+    (read,) = read_call_rows(write(tmp_path, json.dumps(line), ""))
+    assert [m.role for m in read.messages] == ["system", "user"]
+    assert read.tools[0].parameters == {"type": "object", "properties": {"x": {"type": "number"}}}
+    assert read.expected == ({"f": {"x": [1.5]}},)
+
+
+def test_types_of_programming_languages_become_those_of_json() -> None:
+    schema = {
+        "type": "dict",
+        "properties": {"type": {"type": "any"}, "l": {"type": "tuple", "items": {"type": "String"}}},
+    }
+    assert same_types(schema) == {
+        "type": "object",
+        "properties": {"type": {}, "l": {"type": "array", "items": {"type": "string"}}},
+    }
+    assert same_types({"type": "quux"}) == {"type": "quux"}
+
+
+GOOD = '{"id": "1", "messages": [{"role": "user", "content": "u"}], "tools": []}'
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("{", None),
+        ("3", None),
+        ('{"id": 1, "messages": [{"role": "user", "content": "u"}], "tools": []}', "id"),
+        ('{"id": "1", "messages": [], "tools": []}', "messages"),
+        ('{"id": "1", "messages": [{"role": "robot", "content": "u"}], "tools": []}', "messages.0.role"),
+        ('{"id": "1", "messages": [{"role": "user", "content": "u"}], "tools": [{}]}', "tools.0.name"),
+        ('{"id": "1", "messages": [{"role": "user", "content": "u"}], "tools": [], "more": 1}', "more"),
+    ],
+)
+def test_a_bad_row_is_an_error_with_file_line_and_field(tmp_path: Path, line: str, field: str | None) -> None:
+    path = write(tmp_path, GOOD, line)
+    with pytest.raises(BotFileError) as failure:
+        read_call_rows(path)
+    assert (failure.value.path, failure.value.line, failure.value.field) == (path, 2, field)
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BotFileError, match=r"missing\.jsonl"):
+        read_call_rows(tmp_path / "missing.jsonl")
+
+
+def test_predictions_are_lines_of_json() -> None:
+    with ScriptedGenerator([Calls([("area", {"base": 1, "unit": "cm²"})]), Says("No.")]) as generator:
+        made = list(evaluate_calls([row(name="a"), row(name="b")], generator, tool_choice="auto"))
+    assert made[0].to_json() == (
+        '{"id": "a", "calls": [{"name": "area", "arguments": {"base": 1, "unit": "cm²"}}], "text": ""}'
+    )
+    assert json.loads(made[1].to_json()) == {"id": "b", "calls": [], "text": "No."}
+    request = generator.requests[0]
+    assert isinstance(request.constraint, CallTools)  # type: ignore[union-attr]
+    assert request.constraint.allow_text  # type: ignore[union-attr]
+
+
+def test_a_row_that_cannot_be_run_does_not_stop_the_others() -> None:
+    odd = CallRow("odd", (user("?"),), (ToolSpec(name="f", description="", parameters={"not": {}}),), ())
+    made = list(evaluate_calls([odd, row(name="fine")], RandomGenerator(1), max_tokens=2000))
+    assert [p.id for p in made] == ["odd", "fine"]
+    assert "`not`" in made[0].note
+    assert made[1].calls
+    assert json.loads(made[0].to_json()) == {"id": "odd", "calls": [], "text": ""}
+    with ScriptedGenerator([Fails(ConstraintUnmet("too long")), Says("x")]) as generator:
+        made = list(evaluate_calls([row(name="a"), row(name="b")], generator, tool_choice="auto"))
+    assert [p.note for p in made] == ["too long", ""]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentkit.messages import ToolCall, assistant, user
+from agentkit.models.further_calls import said_by_user
+
+
+def call(name: str, **arguments: Any) -> ToolCall:
+    return ToolCall(id="x", name=name, arguments=arguments)
+
+
+CASES: list[tuple[str, list[ToolCall], bool]] = [
+    ("Weather in Paris and in New York?", [call("w", city="Paris"), call("w", city="New York")], True),
+    ("Weather in Paris and in New York?", [call("w", city="Paris"), call("w", city="London")], False),
+    ("Weather in Paris?", [call("w", city="Paris"), call("w", city="Paris")], False),
+    ("Weather in Paris?", [call("w", city="Paris", unit="C"), call("w", city="Paris", unit="F")], False),
+    ("The factorial of 5 and of 7.", [call("f", n=5), call("f", n=7)], True),
+    ("The factorial of 5.", [call("f", n=5), call("f", n=10)], False),
+    ("6 feet, 80kg, and 5.6 feet, 60kg", [call("b", h=6, w=80), call("b", h=5.6, w=60)], True),
+    ("6 feet, 80kg, and 5.6 feet, 60kg", [call("b", h=6, w=80), call("b", h=7, w=60)], False),
+    (
+        "derive 3x^2 + 2x - 1",
+        [call("d", f="3x^2 + 2x - 1", x=0.0), call("d", f="3x^2 + 2x - 1", x=1.0)],
+        False,
+    ),
+    ("Interest at 5% and 7%.", [call("i", rate=0.05), call("i", rate=0.07)], True),
+    ("$2,000,000 and $1,500", [call("p", sum=2000000), call("p", sum=1500)], True),
+    ("Move 5000 EUR, then interest for 3 years.", [call("m", amount=5000), call("i", years=3)], True),
+    ("Books of mystery", [call("a", genre="mystery"), call("b", genre="mystery")], False),
+    ("INTJ, strengths", [call("p", type="INTJ", traits=["strengths"]), call("p", type="ENFP")], False),
+    ("Is it on?", [call("s", on=True), call("s", on=False)], False),
+    ("", [call("s"), call("s")], False),
+]
+
+
+@pytest.mark.parametrize(("said", "calls", "wanted"), CASES)
+def test_a_further_call_has_to_say_something_new_that_the_user_said(
+    said: str, calls: list[ToolCall], wanted: bool
+) -> None:
+    assert said_by_user([user("Hello"), assistant("Yes?"), user(said)])(calls) is wanted
+
+
+def test_without_a_user_nothing_was_said() -> None:
+    assert not said_by_user([])([call("f", n=1), call("f", n=2)])
