@@ -102,9 +102,8 @@ def load_examples(path: Path | str) -> IntentFile:
     An example that is given twice for one intent counts once; letter case and spacing make no difference.
 
     Raises:
-        BotFileError: The file is missing, broken or contradicts itself (one example under two intents, two
-            names that differ in case only, an intent without examples, two ways to answer one intent); names the
-            line.
+        BotFileError: The file is missing, broken or contradicts itself (one example under two intents, names
+            that differ in case only, no examples, two ways to answer one intent); names the line.
     """
     document = read_yaml(path)
     layout = document.validate(_Layout)

@@ -47,7 +47,7 @@ class Head:
         return vectors @ self.weight + self.bias
 
     def keep(self, classes: Integers) -> Head:
-        """The same head for some of its classes only: a near solution to start the training of a subset from."""
+        """The same head for some of its classes only: a good start for training on a subset."""
         return Head(self.weight[:, classes], self.bias[classes])
 
 

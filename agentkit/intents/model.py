@@ -39,7 +39,7 @@ class Prediction:
     Args:
         intent: The intent; None when the message is probably out of scope.
         probability: That the first intent of the ranking is what the message wants; calibrated on held-out
-            examples, under the assumption that one message in five is out of scope.
+            examples, under the assumption that one message in ten is out of scope.
         ranking: The five most probable intents, whether or not the message is in scope. What is missing from
             a sum of 1 over all intents is the probability of out of scope.
         in_scope: Probability that the message is in scope; `intent` is None below the model's threshold.

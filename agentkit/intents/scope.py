@@ -23,7 +23,7 @@ from agentkit.intents.head import log_softmax
 if TYPE_CHECKING:
     from agentkit.intents.head import Doubles, Floats
 
-OUT_OF_SCOPE_SHARE: Final = 0.2
+OUT_OF_SCOPE_SHARE: Final = 0.1
 """Share of all messages that is assumed to be out of scope: weighs a refusal against a wrong intent."""
 
 _PENALTY: Final = 3e-4

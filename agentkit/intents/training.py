@@ -85,8 +85,8 @@ def train(examples: Sequence[IntentExample], vectors: Floats, encoder_id: str) -
         The model. The same arguments give the same model.
 
     Raises:
-        ConfigurationError: The examples cannot be learned from: there are none, there is nothing to tell apart,
-            labels differ in case only, or vectors are missing or not finite.
+        ConfigurationError: The examples cannot be learned from: there are none, there is nothing to tell
+            apart, labels differ in case only, or vectors are missing or not finite.
     """
     data = _arrange(examples, vectors)
     strength, heads, logits = _choose_strength(data)
@@ -144,7 +144,7 @@ def _arrange(examples: Sequence[IntentExample], vectors: Floats) -> _Data:
     strangers = int((targets == len(labels)).sum())
     if len(labels) == 1 and strangers == 0:
         raise ConfigurationError(
-            f"`{labels[0]}` is the only intent and there are no out-of-scope examples: nothing to tell it from",
+            f"`{labels[0]}` is the only intent and nothing is out of scope: there is nothing to tell it from",
             hint="add a second intent, or examples of messages that are out of scope",
         )
     has_none = strangers >= _ENOUGH_FOR_A_CLASS
