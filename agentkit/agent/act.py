@@ -33,7 +33,7 @@ from agentkit.events import (
     ToolsOffered,
 )
 from agentkit.messages import ToolCall, ToolResult, assistant
-from agentkit.models.protocols import CallTools, Finished, GenerationRequest, Usage
+from agentkit.models.protocols import CallTools, Finished, FreeText, GenerationRequest, Usage
 from agentkit.tools import Tool
 
 _FEWEST_TOKENS = 16  # less than this cannot hold a call
@@ -50,11 +50,12 @@ def act(turn: Turn, route: UseTools | Reason, seen: Perception) -> Generator[Eve
             return (yield from _stop(turn, limit, "before a step"))
         trusted = trusted_text(turn.text, turn.history, turn.transcript)
         possible, lacking = _possible(route, trusted, known, turn)
-        if not possible:
+        if not possible and not turn.results():
             if lacking is None:
                 return (yield from answer_from_passages(turn, seen))
             return (yield from _ask(turn, lacking.tool, lacking.missing or "", trusted, intent, known))
-        yield ToolsOffered(names=tuple(each.tool.name for each in possible))
+        if possible:
+            yield ToolsOffered(names=tuple(each.tool.name for each in possible))
         # 1. Write: nothing is generated where nothing is left to decide.
         reply = yield from _write(turn, route, seen, possible)
         if reply is None:
@@ -88,7 +89,10 @@ def _possible(
     route: UseTools | Reason, trusted: TrustedText, known: Mapping[str, JsonValue], turn: Turn
 ) -> tuple[list[Narrowed], Narrowed | None]:
     """Tools that can be called now, and the first one that lacks a value if none can."""
-    narrowed = [narrow(tool, trusted, known) for tool in route.tools]
+    # An effect happens once in a turn: a small model asked what to do next likes to do it again.
+    done = {result.name for result in turn.results() if result.status == "ok"}
+    open_tools = [tool for tool in route.tools if tool.effect == "read" or tool.name not in done]
+    narrowed = [narrow(tool, trusted, known) for tool in open_tools]
     possible = [each for each in narrowed if each.missing is None]
     lacking = next((each for each in narrowed if each.missing is not None), None)
     if isinstance(route, UseTools) and not turn.results():
@@ -101,14 +105,15 @@ def _write(
     turn: Turn, route: UseTools | Reason, seen: Perception, possible: Sequence[Narrowed]
 ) -> Generator[Event, None, Finished | None]:
     must_call = isinstance(route, UseTools) and not turn.results()
-    only = possible[0]
-    if must_call and only.determined is not None and turn.take_recorded_reply() is None:
-        call = ToolCall(id="", name=only.tool.name, arguments=only.determined)
+    determined = possible[0].determined if must_call else None
+    if determined is not None and turn.take_recorded_reply() is None:
+        call = ToolCall(id="", name=possible[0].tool.name, arguments=determined)
         reply = with_call_ids(turn, assistant(calls=(call,)))
         record_calls(turn, reply, Usage())
         return Finished(reply, "", "stop", Usage())
-    constraint = CallTools(allow_text=not must_call, tools=tuple(each.spec for each in possible))
-    tools = prompt_tools(turn, seen, [each.tool for each in possible])
+    specs = tuple(each.spec for each in possible)
+    constraint = CallTools(allow_text=not must_call, tools=specs) if specs else FreeText()
+    tools = prompt_tools(turn, seen, route.tools if isinstance(route, UseTools) else None)
     most = turn.tokens_left
     request = GenerationRequest(
         messages=prompt_messages(turn, seen, tools, most),

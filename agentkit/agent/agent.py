@@ -15,7 +15,7 @@ from agentkit.agent.ranking import ToolRanking
 from agentkit.agent.replies import Replies
 from agentkit.agent.settings import Settings
 from agentkit.agent.turn import Turn, Wiring
-from agentkit.errors import StoreError
+from agentkit.errors import Busy, StoreError
 from agentkit.events import ArgumentAsked, Declined, Event, Replied, ReplySource, TurnFinished
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
@@ -111,6 +111,7 @@ class Agent:
             now=now,
         )
         self._recalls = RecallPool(encoder)
+        self._running: set[str] = set()  # ids of turns that this process works on
 
     @property
     def store(self) -> Store:
@@ -151,6 +152,7 @@ class Agent:
 
         Raises:
             InputRejected: The message is empty or too long; nothing was stored.
+            Busy: The conversation is still answering an earlier message; nothing was stored.
             ContextOverflow: Instructions and message do not fit the model; the message is stored.
             RecordNotFound: No such conversation of this user.
             StoreError: The database cannot be used.
@@ -169,7 +171,8 @@ class Agent:
         Recorded steps are read back, not run again. A call with an effect that was started and has no result
         is reported as `unknown`, never repeated, unless its tool is idempotent.
         """
-        return [fold(self._resumed(each)) for each in self._store.open_turns()]
+        left = [each for each in self._store.open_turns() if each.turn.id not in self._running]
+        return [fold(self._resumed(each)) for each in left]
 
     def new_conversation(self, *, user: str, tenant: str = "default", title: str = "") -> str:
         """Start a conversation; memories carry over, the transcript does not."""
@@ -188,12 +191,14 @@ class Agent:
 
     def _run(self, turn: Turn) -> Iterator[Event]:
         pending = _pending_question(turn.store, turn.conversation_id, turn.turn_id)
+        self._running.add(turn.turn_id)
         try:
             yield from run_turn(turn, pending)
         except StoreError:
             turn.committed = True  # what cannot be written cannot be closed either; resume does it later
             raise
         finally:
+            self._running.discard(turn.turn_id)
             # Ctrl-C, an early close of the stream and errors alike: the accepted message stays, and every
             # call gets a result. Nothing is yielded here.
             if not turn.committed:
@@ -223,6 +228,11 @@ class Agent:
     def _finish_open_turns(self, store: UserStore, conversation: str) -> None:
         """A conversation has one order: what a crash left open is finished before the next message."""
         for each in store.turns(conversation):
+            if each.id in self._running:
+                raise Busy(
+                    f"Conversation {conversation} is still answering an earlier message. Nothing was stored.",
+                    hint="Wait for that reply, or start another conversation.",
+                )
             if each.status == "open":
                 fold(self._resumed(store.open_turn(each.id)))
 

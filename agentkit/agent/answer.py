@@ -87,7 +87,7 @@ def _try_again(
     if turn.tokens_left <= 0:
         return None
     note = turn.wiring.prompts.render("correct_reply", unsupported=list(wrong))
-    tools = prompt_tools(turn, seen, [])
+    tools = prompt_tools(turn, seen, None)
     most = turn.tokens_left
     request = GenerationRequest(
         messages=prompt_messages(turn, seen, tools, most, (assistant(proposal), user(note))),

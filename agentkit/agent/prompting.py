@@ -14,10 +14,18 @@ if TYPE_CHECKING:
     from agentkit.tools import Tool
 
 
-def prompt_tools(turn: Turn, seen: Perception, callable_now: Sequence[Tool]) -> list[Tool]:
-    """The tools described in the prompt: stable from turn to turn while all of them fit."""
+def prompt_tools(turn: Turn, seen: Perception, bound: Sequence[Tool] | None) -> list[Tool]:
+    """The tools described in the prompt, the same ones in every turn of one kind.
+
+    Args:
+        turn: The turn.
+        seen: What was perceived.
+        bound: The tools that the intent is bound to; None: those nearest to the message.
+    """
     wiring = turn.wiring
-    return wiring.tools.for_prompt(seen.tools, callable_now, wiring.settings.max_tools)
+    if bound is not None:
+        return list(bound)
+    return wiring.tools.for_prompt(seen.tools, wiring.settings.max_tools)
 
 
 def prompt_messages(

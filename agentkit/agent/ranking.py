@@ -55,19 +55,12 @@ class ToolRanking:
         ranked = [RankedTool(tool, float(s)) for tool, s in zip(self._tools, similarities, strict=True)]
         return sorted(ranked, key=lambda r: -r.similarity)
 
-    def for_prompt(self, ranked: Sequence[RankedTool], keep: Sequence[Tool], most: int) -> list[Tool]:
-        """The tools that enter the prompt, in stable order so that the prefix stays the same.
+    def for_prompt(self, ranked: Sequence[RankedTool], most: int) -> list[Tool]:
+        """The tools that enter the prompt, in their stable order so that its beginning stays the same.
 
         Args:
             ranked: Result of `rank`.
-            keep: Tools that must be among them.
-            most: How many at most; `keep` always fits.
+            most: How many at most; all of them while they are fewer.
         """
-        if len(self._tools) <= most:
-            return list(self._tools)
-        chosen = {tool.name for tool in keep}
-        for each in ranked:
-            if len(chosen) >= most:
-                break
-            chosen.add(each.tool.name)
+        chosen = {each.tool.name for each in ranked[:most]}
         return [tool for tool in self._tools if tool.name in chosen]

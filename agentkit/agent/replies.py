@@ -42,11 +42,11 @@ class Replies:
     def tool_result(self, call: ToolCall, result: ToolResult, today: datetime) -> Composed | None:
         """The bot's own words for a result; None where the bot has no template for this tool."""
         path = self._own(call.name)
-        if path is None or result.data is None:
+        if path is None:
             return None
         text = self._prompts.render_file(
             path,
-            result=result.data,
+            result=text_of(result) if result.data is None else result.data,
             arguments=call.arguments,
             today=today.date().isoformat(),
             contact=self._contact,

@@ -188,7 +188,8 @@ def _from_memory(seen: Perception, settings: Settings) -> UseMemory | None:
 
 
 def _unbound(seen: Perception, settings: Settings) -> Route:
-    near = [ranked.tool for ranked in seen.tools if ranked.similarity >= settings.tool_similarity]
+    best = seen.tools[: settings.max_tools]
+    near = [ranked.tool for ranked in best if ranked.similarity >= settings.tool_similarity]
     if near:
         return Reason(tuple(near), seen.passages)
     return _from_knowledge(seen, ()) or _from_memory(seen, settings) or Decline("no_evidence")

@@ -51,6 +51,6 @@ class Settings(Value):
     passage_similarity: float = Field(default=0.35, ge=-1, le=1)
     recall_similarity: float = Field(default=0.35, ge=-1, le=1)
     memory_answer_similarity: float = Field(default=0.5, ge=-1, le=1)
-    max_tools: int = Field(default=10, ge=1)
+    max_tools: int = Field(default=6, ge=1)
     history_turns: int = Field(default=20, ge=0)
     max_passages: int = Field(default=4, ge=1)

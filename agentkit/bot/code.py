@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from agentkit.bot.config import CONFIG_FILE, BotConfig
+from agentkit.bot.config import BotConfig, config_error
 from agentkit.errors import AgentKitError, BotFileError
 from agentkit.plugins import load_plugins, naming_failures
 from agentkit.tools import Tool
+from agentkit.yaml_files import Location
 
 
 def tools_of(folder: Path, config: BotConfig) -> list[Tool]:
@@ -24,21 +25,21 @@ def tools_of(folder: Path, config: BotConfig) -> list[Tool]:
     """
     found: dict[str, tuple[Tool, str]] = {}
     for entry in config.tools:
-        for tool in _tools_of_entry(folder, entry):
+        for tool in _tools_of_entry(folder, entry, config.tools.index(entry)):
             if tool.name in found:
-                raise BotFileError(
+                raise config_error(
+                    folder,
                     f"the tool {tool.name!r} comes from both {found[tool.name][1]!r} and {entry!r}",
-                    path=folder / CONFIG_FILE,
-                    field="tools",
+                    at=("tools", config.tools.index(entry)),
                     hint="Rename one of them with @tool(name=…) or drop one entry.",
                 )
             found[tool.name] = (tool, entry)
     return [tool for tool, _ in found.values()]
 
 
-def _tools_of_entry(folder: Path, entry: str) -> Sequence[Tool]:
+def _tools_of_entry(folder: Path, entry: str, position: int) -> Sequence[Tool]:
     if entry.endswith(".py"):
-        module = load_python(folder, entry, field="tools")
+        module = load_python(folder, entry, at=("tools", position))
         tools = [value for value in vars(module).values() if isinstance(value, Tool)]
         if not tools:
             raise BotFileError(
@@ -49,10 +50,10 @@ def _tools_of_entry(folder: Path, entry: str) -> Sequence[Tool]:
     if entry not in report.tools:
         known = ", ".join(sorted(report.tools)) or "none"
         broken = "".join(f" The plugin {b.name} is switched off: {b.error.message}." for b in report.broken)
-        raise BotFileError(
+        raise config_error(
+            folder,
             f"no plugin adds a tool called {entry!r}; the tools are: {known}.{broken}",
-            path=folder / CONFIG_FILE,
-            field="tools",
+            at=("tools", position),
             hint="Correct the name, install the plugin, or name a Python file of the bot folder (tools.py).",
         )
     return [report.tools[entry]]
@@ -62,7 +63,7 @@ def run_setup(folder: Path, config: BotConfig) -> None:
     """Call `reset()` of the setup file, if the bot has one, so that a scenario starts from known data."""
     if config.setup is None:
         return
-    module = load_python(folder, config.setup, field="setup")
+    module = load_python(folder, config.setup, at=("setup",))
     reset = getattr(module, "reset", None)
     if not callable(reset):
         raise BotFileError(
@@ -73,7 +74,7 @@ def run_setup(folder: Path, config: BotConfig) -> None:
     reset()
 
 
-def load_python(folder: Path, name: str, *, field: str) -> ModuleType:
+def load_python(folder: Path, name: str, *, at: Location) -> ModuleType:
     """Run a Python file of the bot folder once and return its module.
 
     The folder is on the module search path while it runs, so that the files of a bot can import each other.
@@ -83,17 +84,12 @@ def load_python(folder: Path, name: str, *, field: str) -> ModuleType:
     """
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise BotFileError(
-            f"{name!r} lies outside the bot folder",
-            path=folder / CONFIG_FILE,
-            field=field,
-            hint="Move it inside.",
-        )
+        raise config_error(folder, f"{name!r} lies outside the bot folder", at=at, hint="Move it inside.")
     if not path.is_file():
-        raise BotFileError(
+        raise config_error(
+            folder,
             f"there is no file {name!r} in the bot folder",
-            path=folder / CONFIG_FILE,
-            field=field,
+            at=at,
             hint=f"Create {path.name} or correct the name.",
         )
     module_name = f"agentkit_bot_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"

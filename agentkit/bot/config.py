@@ -7,8 +7,9 @@ from pathlib import Path
 from pydantic import Field
 
 from agentkit.agent.settings import Limits, Settings
+from agentkit.errors import BotFileError
 from agentkit.messages import Value
-from agentkit.yaml_files import load_yaml
+from agentkit.yaml_files import Location, load_yaml, read_yaml
 
 DEFAULT_GENERATOR = "qwen2.5-coder-0.5b"
 DEFAULT_ENCODER = "minilm-l6"
@@ -81,3 +82,8 @@ def load_config(folder: Path) -> BotConfig:
         BotFileError: The file is missing or wrong; names file, line and field.
     """
     return load_yaml(folder / CONFIG_FILE, BotConfig)
+
+
+def config_error(folder: Path, message: str, *, at: Location, hint: str) -> BotFileError:
+    """An error about a field of `agent.yaml` that only shows when the bot is put together; raise it."""
+    return read_yaml(folder / CONFIG_FILE).error(message, at=at, hint=hint)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from agentkit.agent import Agent
 from agentkit.bot.code import tools_of
-from agentkit.bot.config import CONFIG_FILE, BotConfig, load_config
+from agentkit.bot.config import CONFIG_FILE, BotConfig, config_error, load_config
 from agentkit.bot.data import data_folder, database_of
-from agentkit.errors import BotFileError
 from agentkit.intents import Binding, IntentModel, load_examples, train_cached
 from agentkit.knowledge import KnowledgeIndex
 from agentkit.models import Encoder, Generator, load_encoder, load_generator
@@ -19,6 +18,7 @@ from agentkit.models.progress import Progress
 from agentkit.prompts import PromptLibrary
 from agentkit.store.sqlite_store import SqliteStore
 from agentkit.tools import StaticToolset, Tool
+from agentkit.yaml_files import read_yaml
 
 
 @dataclass
@@ -109,18 +109,18 @@ def _existing(folder: Path, config: BotConfig) -> list[Path]:
     """The folders and files that `agent.yaml` names, all of which must be there."""
     for field, name in (("replies", config.replies), ("prompts", config.prompts)):
         if name is not None and not (folder / name).is_dir():
-            raise BotFileError(
+            raise config_error(
+                folder,
                 f"there is no folder {name!r} in the bot folder",
-                path=folder / CONFIG_FILE,
-                field=field,
+                at=(field,),
                 hint=f"Create it, or remove `{field}`.",
             )
-    for name in config.knowledge:
+    for position, name in enumerate(config.knowledge):
         if not (folder / name).exists():
-            raise BotFileError(
+            raise config_error(
+                folder,
                 f"there is no {name!r} in the bot folder",
-                path=folder / CONFIG_FILE,
-                field="knowledge",
+                at=("knowledge", position),
                 hint="Create it with Markdown files to answer from, or remove the entry.",
             )
     return [folder / name for name in config.knowledge]
@@ -131,17 +131,15 @@ def _check_bindings(folder: Path, config: BotConfig, bindings: dict[str, Binding
     for intent, binding in bindings.items():
         for name in binding.tools:
             if name not in names:
-                raise BotFileError(
+                raise read_yaml(folder / str(config.intents)).error(
                     f"the intent is bound to the tool {name!r}, which the bot does not have; "
                     f"it has: {', '.join(sorted(names)) or 'none'}",
-                    path=folder / str(config.intents),
-                    field=f"intents.{intent}.tools",
+                    at=("intents", intent, "tools"),
                     hint=f"Add the tool to `tools` in {CONFIG_FILE}, or correct the name.",
                 )
         if binding.knowledge and not config.knowledge:
-            raise BotFileError(
+            raise read_yaml(folder / str(config.intents)).error(
                 "the intent is answered from the knowledge, but the bot has none",
-                path=folder / str(config.intents),
-                field=f"intents.{intent}.knowledge",
+                at=("intents", intent, "knowledge"),
                 hint=f"Add `knowledge: [knowledge]` to {CONFIG_FILE} and Markdown files to that folder.",
             )

@@ -21,7 +21,7 @@ from agentkit.bot.data import data_folder, database_of
 from agentkit.cli.progress import BarProgress
 from agentkit.cli.terminal import err, out
 from agentkit.errors import AgentKitError
-from agentkit.models import describe_models, verify_model
+from agentkit.models import model_summaries, verify_weights
 from agentkit.models.paths import cache_folder
 from agentkit.plugins import load_plugins
 from agentkit.store.driver import sqlite_advice
@@ -120,18 +120,22 @@ def _plugins() -> Iterator[Finding]:
 
 
 def _models(deep: bool) -> Iterator[Finding]:
-    for model in describe_models():
-        if model.folder is None:
+    for model in model_summaries():
+        if not model.cached:
             wanted = model.name in (DEFAULT_GENERATOR, DEFAULT_ENCODER)
-            hint = f"agentkit models pull {model.name}" if wanted else ""
-            yield Finding("note", f"{model.name} is not fetched yet", hint)
+            yield Finding(
+                "note",
+                f"{model.name} is not fetched yet ({model.download_size / 1e6:,.0f} MB)",
+                f"agentkit models pull {model.name}" if wanted else "",
+            )
             continue
-        try:
-            if deep:
-                verify_model(model.name, progress=BarProgress(err))
+        problems = verify_weights(model.name, BarProgress(err)) if deep else ()
+        for problem in problems:
+            yield Finding(
+                "bad", f"{model.name}: {problem}", f"Delete {model.folder} and pull the model again."
+            )
+        if not problems:
             yield Finding("ok", f"{model.name} in {model.folder}" + (", every hash is right" if deep else ""))
-        except AgentKitError as problem:
-            yield Finding("bad", problem.message, problem.hint)
 
 
 def _bot(folder: Path) -> Iterator[Finding]:

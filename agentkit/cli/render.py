@@ -6,6 +6,7 @@ import json
 from typing import Final, assert_never
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from agentkit.bot.scenario import Checked, Played, UserLine
@@ -82,8 +83,8 @@ class EventPrinter:
             case TurnStarted(resumed=True):
                 self._line("resumed", "an earlier process stopped in this turn; its finished steps are kept")
             case IntentRecognised(intent=intent, probability=probability):
-                name = intent or "none: out of scope"
-                self._line("intent", f"{name}  {probability:.2f}", time)
+                shown = f"{intent}  {probability:.2f}" if intent else "out of scope"
+                self._line("intent", shown, time)
             case MemoriesRecalled(memories=memories):
                 for memory in memories[:2]:
                     self._line("recalled", f"“{_short(memory.text, 70)}”  {memory.similarity:.2f}", time)
@@ -139,12 +140,11 @@ class EventPrinter:
         self._console.print(line, soft_wrap=True)
 
     def _say(self, who: str, text: str, style: str) -> None:
-        first, *rest = text.splitlines() or [""]
-        line = Text(f"{who} ▸ ", style=style)
-        line.append(first, style="default")
-        for more in rest:
-            line.append(f"\n{' ' * (len(who) + 3)}{more}", style="default")
-        self._console.print(line)
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        grid.add_row(Text(f"{who} ▸", style=style), Text(text))
+        self._console.print(grid)
 
 
 def _generation(event: GenerationFinished) -> str:

@@ -1,1 +1,16 @@
 """Models: what writes (generators), what embeds (encoders), and how their weights are found."""
+
+from agentkit.models.describe import ModelSummary, model_summaries, model_summary, verify_weights
+from agentkit.models.load import load_encoder, load_generator
+from agentkit.models.protocols import Encoder, Generator
+
+__all__ = [
+    "Encoder",
+    "Generator",
+    "ModelSummary",
+    "load_encoder",
+    "load_generator",
+    "model_summaries",
+    "model_summary",
+    "verify_weights",
+]

@@ -1,0 +1,141 @@
+"""`agentkit eval`: measure a model on your own files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Protocol, TypeVar
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from agentkit.bot.config import DEFAULT_ENCODER, DEFAULT_GENERATOR
+from agentkit.cli.progress import BarProgress
+from agentkit.cli.terminal import err, out
+from agentkit.errors import ConfigurationError
+from agentkit.knowledge.answerability import Judge
+from agentkit.knowledge.evaluation import (
+    evaluate_grounding,
+    read_grounding_cases,
+    summarise_grounding,
+)
+from agentkit.models import load_encoder, load_generator
+from agentkit.models.evaluation import ToolChoice, evaluate_calls, read_call_rows, score_calls
+from agentkit.prompts import PromptLibrary
+
+app = typer.Typer(help="Measure tool calls and grounded answers on your own files.", no_args_is_help=True)
+
+
+class _Line(Protocol):
+    def to_json(self) -> str: ...
+
+
+LineT = TypeVar("LineT", bound=_Line)
+
+_FileArgument = Annotated[Path, typer.Argument(help="JSON Lines file with one case a line.")]
+_ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="Catalogue name, folder or Hugging Face id.")
+]
+_OutOption = Annotated[Path | None, typer.Option("--out", help="Write the predictions here, one a line.")]
+_FirstOption = Annotated[int | None, typer.Option("--first", min=1, help="Only so many cases.")]
+
+
+@app.command()
+def calls(
+    file: _FileArgument,
+    model: _ModelOption = DEFAULT_GENERATOR,
+    output: _OutOption = None,
+    first: _FirstOption = None,
+    tool_choice: Annotated[
+        ToolChoice, typer.Option(help="required: every case is answered by a call; auto: text is allowed.")
+    ] = "auto",
+) -> None:
+    """Tool calls: {"id", "messages", "tools", "expected"} a line.
+
+    Calls are written under the constraint of each case's tools. Prints how many are right (by the rules of the
+    Berkeley Function Calling Leaderboard), and how many cases that want no call got none.
+    """
+    rows = read_call_rows(file)[:first]
+    generator = load_generator(model, progress=BarProgress(err))
+    found = list(_kept(evaluate_calls(rows, generator, tool_choice=tool_choice), len(rows), output))
+    scores = score_calls(found, rows)
+    for prediction in found:
+        if prediction.note:
+            err.print(Text(f"{prediction.id} was not run: {prediction.note}", style="yellow"))
+    wanting = scores.rows - scores.wanting_none
+    table = _table(f"{file.name}, {model}")
+    table.add_row("right", _share(scores.right, scores.rows))
+    table.add_row("right where a call is wanted", _share(scores.right - scores.right_none, wanting))
+    table.add_row("nothing called where none is wanted", _share(scores.right_none, scores.wanting_none))
+    table.add_row("calls that do not fit their schema", str(len(scores.schema_failures)))
+    table.add_row("not run", str(scores.not_run))
+    out.print(table)
+
+
+@app.command()
+def grounding(
+    file: _FileArgument,
+    model: _ModelOption = DEFAULT_GENERATOR,
+    encoder: Annotated[
+        str, typer.Option(help="Catalogue name, folder or Hugging Face id.")
+    ] = DEFAULT_ENCODER,
+    output: _OutOption = None,
+    first: _FirstOption = None,
+) -> None:
+    """Grounded answers: {"id", "evidence", "question", "answerable", "must"} a line.
+
+    Every case takes the path that a conversation takes once its evidence is found.
+    """
+    cases = read_grounding_cases(file)[:first]
+    progress = BarProgress(err)
+    loaded_encoder = load_encoder(encoder, progress=progress)
+    generator = load_generator(model, progress=progress)
+    prompts = PromptLibrary()
+    judge = Judge.for_models(generator, loaded_encoder, prompts)
+    replies = evaluate_grounding(
+        cases, generator=generator, encoder=loaded_encoder, judge=judge, prompts=prompts
+    )
+    found = list(_kept(replies, len(cases), output))
+    summary = summarise_grounding(found, cases)
+    table = _table(f"{file.name}, {model}")
+    table.add_row("answerable: answered rightly", _share(summary.right, summary.answerable))
+    table.add_row("answerable: declined", _share(summary.wrongly_declined, summary.answerable))
+    table.add_row("unanswerable: declined", _share(summary.declined, summary.unanswerable))
+    table.add_row("replies that say what the evidence lacks", str(summary.invented))
+    table.add_row("milliseconds a case, median", f"{summary.median_milliseconds:,.0f}")
+    out.print(table)
+
+
+def _kept(found: Iterable[LineT], total: int, path: Path | None) -> Iterator[LineT]:
+    """Write each prediction as it comes, so that an interrupted run keeps what it has."""
+    progress = BarProgress(err)
+    progress.start("Evaluating", total, "cases")
+    try:
+        stream = path.open("w", encoding="utf-8") if path is not None else None
+    except OSError as problem:
+        raise ConfigurationError(
+            f"{path} cannot be written: {problem.strerror}.", hint="Name another file with --out."
+        ) from problem
+    try:
+        for each in found:
+            if stream is not None:
+                stream.write(each.to_json() + "\n")
+                stream.flush()
+            progress.advance(1)
+            yield each
+    finally:
+        progress.finish()
+        if stream is not None:
+            stream.close()
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, show_header=False)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    return table
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count} of {of}" + (f"  {100 * count / of:.1f} %" if of else "")
