@@ -53,8 +53,8 @@ def calls(
 ) -> None:
     """Tool calls: {"id", "messages", "tools", "expected"} a line.
 
-    Calls are written under the constraint of each case's tools. Prints how many are right (by the rules of the
-    Berkeley Function Calling Leaderboard), and how many cases that want no call got none.
+    Calls are written under the constraint of each case's tools. Prints how many are right (by the rules of
+    the Berkeley Function Calling Leaderboard), and how many cases that want no call got none.
     """
     rows = read_call_rows(file)[:first]
     generator = load_generator(model, progress=BarProgress(err))
