@@ -108,8 +108,8 @@ def _fetch(reference: str, show_progress: bool) -> Path:
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError) as error:
         raise ModelNotFound(
-            f"`{reference}` is neither a folder here nor in Hugging Face's cache, and the hub did not answer: "
-            f"{_first_line(error)}\n"
+            f"`{reference}` is neither a folder here nor in Hugging Face's cache, and the hub did not "
+            f"answer: {_first_line(error)}\n"
             f"  {tried}",
             hint="Check the network, the proxy and HF_HUB_OFFLINE, or use a model of the catalogue, whose "
             "weights come from the package index.",
