@@ -12,6 +12,7 @@ The rules of the score are those of the Berkeley Function Calling Leaderboard's 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,13 +32,22 @@ from agentkit.messages import (
     text_of,
     user,
 )
-from agentkit.models.further_calls import said_by_user
-from agentkit.models.protocols import CallTools, Finished, GenerationRequest, Generator
+from agentkit.models.call_rules import CALL_THRESHOLD, is_about, says_something_new
+from agentkit.models.protocols import (
+    CallTools,
+    ChoiceRequest,
+    Finished,
+    GenerationRequest,
+    Generator,
+    ReplyStart,
+)
 from agentkit.models.schema_check import violations
 
 ToolChoice: TypeAlias = Literal["auto", "required"]
 """Whether the generator may answer with text (`auto`) or has to call."""
 
+_TEXT_TOKENS: Final = 64
+"""Text is not scored; enough of it is written to see what it is about."""
 _SAME_TYPE: Final = {
     "dict": "object",
     "hashmap": "object",
@@ -182,33 +192,60 @@ def evaluate_calls(
     rows: Iterable[CallRow],
     generator: Generator,
     *,
-    tool_choice: ToolChoice = "required",
+    tool_choice: ToolChoice = "auto",
     max_calls: int = 8,
     max_tokens: int = 512,
 ) -> Iterator[CallPrediction]:
-    """What `generator` makes of each row, greedily; a row that cannot be run has a note and does not stop
-    the rest.
+    """What `generator` makes of each row, greedily; a row that cannot be run has a note and does not stop the rest.
+
+    With `auto`, the generator calls if it would begin a call with `CALL_THRESHOLD` probability and the call then
+    uses something that the user said; else it answers with text. A call after the first must say something new.
 
     Args:
         rows: The questions.
         generator: Writes the calls.
         tool_choice: Whether text is allowed instead of a call.
-        max_calls: Most calls in one reply; calls after the first must say something new that the user said.
-        max_tokens: Most tokens of one reply.
+        max_calls: Most calls in one reply.
+        max_tokens: Most tokens of the calls of one reply.
     """
     for row in rows:
-        constraint = CallTools(
-            allow_text=tool_choice == "auto", max_calls=max_calls, further=said_by_user(row.messages)
-        )
-        request = GenerationRequest(
-            messages=row.messages, tools=row.tools, constraint=constraint, max_tokens=max_tokens
-        )
         try:
-            reply = _reply(generator, request)
+            reply = _answer(row, generator, tool_choice, max_calls, max_tokens)
         except (ConstraintError, RequestError) as error:
             yield CallPrediction(row.id, (), "", note=error.message)
             continue
         yield CallPrediction(row.id, reply.calls, text_of(reply))
+
+
+def _answer(
+    row: CallRow, generator: Generator, tool_choice: ToolChoice, max_calls: int, max_tokens: int
+) -> Assistant:
+    wanted = tool_choice == "required" or math.exp(_call_probability(row, generator)) >= CALL_THRESHOLD
+    if wanted and row.tools:
+        constraint = CallTools(
+            allow_text=False, max_calls=max_calls, further=says_something_new(row.messages)
+        )
+        reply = _reply(generator, row, constraint, max_tokens)
+        parameters = {tool.name: tool.parameters for tool in row.tools}
+        first = reply.calls[0]
+        if tool_choice == "required" or is_about(row.messages, first, parameters[first.name]):
+            return reply
+    return _reply(generator, row, CallTools(max_calls=0), _TEXT_TOKENS)
+
+
+def _call_probability(row: CallRow, generator: Generator) -> float:
+    request = ChoiceRequest(messages=row.messages, options=(ReplyStart.TOOL_CALL,), tools=row.tools)
+    return generator.choose(request)[0]
+
+
+def _reply(generator: Generator, row: CallRow, constraint: CallTools, max_tokens: int) -> Assistant:
+    request = GenerationRequest(
+        messages=row.messages, tools=row.tools, constraint=constraint, max_tokens=max_tokens
+    )
+    for delta in generator.generate(request):
+        if isinstance(delta, Finished):
+            return delta.reply
+    raise AssertionError("a generator must end with Finished")
 
 
 def score_calls(predictions: Sequence[CallPrediction], rows: Sequence[CallRow]) -> CallScores:
@@ -267,13 +304,6 @@ def _row(row: _Row) -> CallRow:
     )
     expected = None if row.expected is None else tuple(row.expected)
     return CallRow(id=row.id, messages=tuple(messages), tools=tools, expected=expected)
-
-
-def _reply(generator: Generator, request: GenerationRequest) -> Assistant:
-    for delta in generator.generate(request):
-        if isinstance(delta, Finished):
-            return delta.reply
-    raise AssertionError("a generator must end with Finished")
 
 
 def _is_right(row: CallRow, prediction: CallPrediction) -> bool:

@@ -40,7 +40,7 @@ class CallTools:
             same with narrower schemas. None: the tools of the request as they are. The prompt stays the same
             either way, so that its key-value cache is reused.
         further: Asked after every call but the first, with all calls so far; False drops the last one and ends
-            the reply. Small models go on calling as long as they may; `models.further_calls` has a rule that
+            the reply. Small models go on calling as long as they may; `models.call_rules` has a rule that
             holds them to what the user said. None: the model decides.
     """
 

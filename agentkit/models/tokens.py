@@ -17,6 +17,7 @@ import codecs
 import json
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -116,7 +117,7 @@ class RememberedText:
                 self._characters -= len(dropped) + 64
 
 
-class BytesCodec:
+class BytesCodec(ABC):
     """What codecs share whose ids all have bytes: decoding, and memory of what was encoded or written.
 
     Args:
@@ -170,8 +171,9 @@ class BytesCodec:
         assert self.token_bytes is not None
         return b"".join(self.token_bytes[token] for token in ids).decode("utf-8", "replace")
 
+    @abstractmethod
     def _encode(self, text: str) -> Iterable[int]:
-        raise NotImplementedError
+        """Ids of sanitised text, no control ids among them."""
 
 
 class TokenizerCodec(BytesCodec):

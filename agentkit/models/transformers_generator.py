@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
-from agentkit.errors import ConfigurationError, ConstraintUnmet, ContextOverflow, ModelRefused
+from agentkit.errors import ConstraintUnmet, ContextOverflow
 from agentkit.messages import Message, ToolSpec, assistant
+from agentkit.models.call_rules import CALL_THRESHOLD
 from agentkit.models.constraints import ConstraintCompiler
 from agentkit.models.decode import Step
 from agentkit.models.dialects import Dialect, choose_dialect, encode, text, written
+from agentkit.models.model_settings import ModelSettings, number_format
 from agentkit.models.protocols import (
     CallTools,
     ChoiceRequest,
@@ -30,37 +30,8 @@ from agentkit.models.protocols import (
 from agentkit.models.tokens import Detokenizer, TokenCodec, load_codec
 
 if TYPE_CHECKING:
-    import torch
-
     from agentkit.models.decode import PrefixCache, Work
-
-CALL_THRESHOLD: Final = 0.5
-"""A reply that may be text or calls is calls if the model would begin a call with at least this
-probability."""
-
-
-class ModelFolder(Protocol):
-    """What `TransformersGenerator.load` needs to know of a resolved model."""
-
-    @property
-    def path(self) -> Path:
-        """Folder with config.json, tokenizer.json and safetensors."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """The reference it was resolved from."""
-        ...
-
-    @property
-    def dialect(self) -> str | None:
-        """Dialect named by the catalogue; None to recognise it."""
-        ...
-
-    @property
-    def context_length(self) -> int | None:
-        """Most tokens of prompt and reply; None to take the model's own limit."""
-        ...
+    from agentkit.models.folder import ModelFolder
 
 
 class TransformersGenerator:
@@ -110,10 +81,10 @@ class TransformersGenerator:
         """
         from transformers import AutoModelForCausalLM
 
-        settings = _Settings(folder.path)
+        settings = ModelSettings(folder.path)
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder.path,
-            dtype=_dtype(dtype),
+            dtype=number_format(dtype),
             attn_implementation="sdpa",
             trust_remote_code=False,
             use_safetensors=True,
@@ -174,7 +145,7 @@ class TransformersGenerator:
         for step in steps:
             reply.add(step)
             if calls := isinstance(constraint, CallTools):
-                self._drop_unwanted_call(constraint, reply)
+                _drop_unwanted_call(constraint, reply, self.dialect)
             if chunk := reply.release(only_complete=calls):
                 yield TextChunk(chunk)
             if reply.last.finish:
@@ -242,18 +213,6 @@ class TransformersGenerator:
             return replace(constraint, allow_text=False)
         return replace(constraint, max_calls=0)
 
-    def _drop_unwanted_call(self, constraint: CallTools, reply: _Reply) -> None:
-        """End the reply before a call that `constraint.further` does not want."""
-        if constraint.further is None or not reply.last.complete:
-            return
-        calls = self.dialect.parse(reply.text).calls
-        for count in range(2, len(calls) + 1):
-            if not constraint.further(calls[:count]):
-                # Where each call is complete by itself, those before this one have been released already.
-                kept = self.dialect.render_reply(assistant(calls=calls[: count - 1]))
-                reply.end_with(reply.released or written(kept))
-                return
-
     def _finished(self, request: GenerationRequest, reply: _Reply, usage: Usage) -> Finished:
         finish, calls = reply.last.finish, isinstance(request.constraint, CallTools)
         assert finish is not None
@@ -303,95 +262,14 @@ class _Reply:
         return chunk
 
 
-class _Settings:
-    """The small files beside the weights."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._config = self._json("config.json")
-        self._tokenizer = self._json("tokenizer_config.json", optional=True)
-
-    def text(self, name: str) -> str:
-        """The text of a file.
-
-        Raises:
-            ModelRefused: It is missing or no UTF-8.
-        """
-        path = self._folder / name
-        try:
-            return path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelRefused(
-                f"{path} cannot be read: {error}",
-                hint="The folder needs config.json, tokenizer.json and safetensors; fetch the model again.",
-            ) from error
-
-    @property
-    def chat_template(self) -> str | None:
-        """The model's chat template: a file of its own, or a field of the tokenizer's settings."""
-        if (self._folder / "chat_template.jinja").exists():
-            return self.text("chat_template.jinja")
-        template = self._tokenizer.get("chat_template")
-        if isinstance(template, list):  # several by name
-            template = next((t["template"] for t in template if t.get("name") == "default"), None)
-        return template
-
-    @property
-    def special_tokens(self) -> dict[str, str]:
-        """Special tokens by the names that chat templates use."""
-        found: dict[str, str] = {}
-        for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
-            value = self._tokenizer.get(name)
-            value = value.get("content") if isinstance(value, dict) else value
-            found[name] = value if isinstance(value, str) else ""
-        return found
-
-    @property
-    def longest_context(self) -> int:
-        """What the model was trained for."""
-        text_config = self._config.get("text_config", self._config)
-        return int(text_config.get("max_position_embeddings") or text_config.get("n_positions") or 2048)
-
-    def end_ids(self, codec: TokenCodec, dialect: Dialect) -> tuple[int, ...]:
-        """Tokens that end a reply: the dialect's, the generation settings' and the tokenizer's.
-
-        Raises:
-            ModelRefused: There is none, so that no reply would ever end.
-        """
-        names = [*dialect.end_tokens, self.special_tokens["eos_token"]]
-        found = [codec.control_id(name) for name in names]
-        for settings in (self._json("generation_config.json", optional=True), self._config):
-            ids = settings.get("eos_token_id")
-            found += ids if isinstance(ids, list) else [ids]
-        unique = tuple(dict.fromkeys(token for token in found if isinstance(token, int)))
-        if not unique:
-            raise ModelRefused(
-                f"{self._folder} does not say which token ends a reply",
-                hint="Add `eos_token_id` to generation_config.json.",
-            )
-        return unique
-
-    def _json(self, name: str, *, optional: bool = False) -> dict[str, Any]:
-        if optional and not (self._folder / name).exists():
-            return {}
-        try:
-            value = json.loads(self.text(name))
-        except ValueError as error:
-            raise ModelRefused(
-                f"{self._folder / name} is not JSON: {error}", hint="Fetch the model again."
-            ) from error
-        return value if isinstance(value, dict) else {}
-
-
-def _dtype(name: str) -> torch.dtype:
-    import torch
-
-    if name == "auto":
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        return torch.bfloat16 if fast else torch.float32
-    known = {"bfloat16": torch.bfloat16, "float32": torch.float32}
-    if name not in known:
-        raise ConfigurationError(
-            f"{name!r} is no number format for weights", hint="auto, bfloat16 or float32."
-        )
-    return known[name]
+def _drop_unwanted_call(constraint: CallTools, reply: _Reply, dialect: Dialect) -> None:
+    """End the reply before a call that `constraint.further` does not want."""
+    if constraint.further is None or not reply.last.complete:
+        return
+    calls = dialect.parse(reply.text).calls
+    for count in range(2, len(calls) + 1):
+        if not constraint.further(calls[:count]):
+            # Where each call is complete by itself, those before this one have been released already.
+            kept = dialect.render_reply(assistant(calls=calls[: count - 1]))
+            reply.end_with(reply.released or written(kept))
+            return

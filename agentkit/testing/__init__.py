@@ -2,11 +2,13 @@
 
 - `ScriptedGenerator` plays replies that the test wrote; `RandomGenerator` writes whatever a constraint allows;
   `ByteTokenizer` turns text into tokens without a vocabulary.
+- `HashingEncoder` embeds texts by their words.
 - `FixedClock` and `SequentialIds` make time and identifiers the same in every run.
 """
 
 from agentkit.testing.byte_tokenizer import ByteTokenizer
 from agentkit.testing.clock import FixedClock, SequentialIds
+from agentkit.testing.encoder import HashingEncoder
 from agentkit.testing.random_generator import RandomGenerator
 from agentkit.testing.scripted_generator import (
     Calls,
@@ -24,6 +26,7 @@ __all__ = [
     "Chooses",
     "Fails",
     "FixedClock",
+    "HashingEncoder",
     "RandomGenerator",
     "Says",
     "ScriptError",

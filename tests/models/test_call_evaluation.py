@@ -16,8 +16,8 @@ from agentkit.models.evaluation import (
     same_types,
     score_calls,
 )
-from agentkit.models.protocols import CallTools
-from agentkit.testing import Calls, Fails, RandomGenerator, Says, ScriptedGenerator
+from agentkit.models.protocols import Generator
+from agentkit.testing import Calls, Chooses, Fails, RandomGenerator, Says, ScriptedGenerator, ScriptStep
 
 PARAMETERS: dict[str, Any] = {
     "type": "object",
@@ -34,8 +34,8 @@ PARAMETERS: dict[str, Any] = {
 AREA = ToolSpec(name="area", description="", parameters=PARAMETERS)
 
 
-def row(*expected: dict[str, Any], name: str = "r") -> CallRow:
-    return CallRow(id=name, messages=(user("?"),), tools=(AREA,), expected=tuple(expected))
+def row(*expected: dict[str, Any], name: str = "r", asked: str = "?") -> CallRow:
+    return CallRow(id=name, messages=(user(asked),), tools=(AREA,), expected=tuple(expected))
 
 
 def prediction(*calls: dict[str, Any], name: str = "r", note: str = "") -> CallPrediction:
@@ -164,24 +164,45 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_predictions_are_lines_of_json() -> None:
-    with ScriptedGenerator([Calls([("area", {"base": 1, "unit": "cm²"})]), Says("No.")]) as generator:
-        made = list(evaluate_calls([row(name="a"), row(name="b")], generator, tool_choice="auto"))
+    steps: list[ScriptStep] = [
+        Chooses([0.9]),
+        Calls([("area", {"base": 1, "unit": "cm²"})]),
+        Chooses([0.1]),
+        Says("No."),
+    ]
+    with ScriptedGenerator(steps) as generator:
+        made = list(evaluate_calls([row(name="a", asked="1 cm²"), row(name="b")], generator))
     assert made[0].to_json() == (
         '{"id": "a", "calls": [{"name": "area", "arguments": {"base": 1, "unit": "cm²"}}], "text": ""}'
     )
     assert json.loads(made[1].to_json()) == {"id": "b", "calls": [], "text": "No."}
-    request = generator.requests[0]
-    assert isinstance(request.constraint, CallTools)  # type: ignore[union-attr]
-    assert request.constraint.allow_text  # type: ignore[union-attr]
+
+
+def test_a_call_that_has_nothing_to_do_with_the_question_becomes_text() -> None:
+    steps: list[ScriptStep] = [Chooses([0.9]), Calls([("area", {"base": 7})]), Says("I cannot tell.")]
+    with ScriptedGenerator(steps) as generator:
+        (made,) = evaluate_calls([row(asked="Who was Goethe?")], generator)
+    assert (made.calls, made.text) == ((), "I cannot tell.")
+    with ScriptedGenerator([Calls([("area", {"base": 7})])]) as generator:
+        (made,) = evaluate_calls([row(asked="Who was Goethe?")], generator, tool_choice="required")
+    assert [call.arguments for call in made.calls] == [{"base": 7}]
+
+
+def test_a_row_without_tools_is_answered_with_text() -> None:
+    bare = CallRow("r", (user("Hello"),), (), ())
+    with ScriptedGenerator([Chooses([1.0]), Says("Hello!")]) as generator:
+        (made,) = evaluate_calls([bare], generator)
+    assert made.text == "Hello!"
 
 
 def test_a_row_that_cannot_be_run_does_not_stop_the_others() -> None:
     odd = CallRow("odd", (user("?"),), (ToolSpec(name="f", description="", parameters={"not": {}}),), ())
-    made = list(evaluate_calls([odd, row(name="fine")], RandomGenerator(1), max_tokens=2000))
+    generator: Generator = RandomGenerator(1)
+    made = list(evaluate_calls([odd, row(name="fine")], generator, tool_choice="required", max_tokens=2000))
     assert [p.id for p in made] == ["odd", "fine"]
     assert "`not`" in made[0].note
     assert made[1].calls
     assert json.loads(made[0].to_json()) == {"id": "odd", "calls": [], "text": ""}
-    with ScriptedGenerator([Fails(ConstraintUnmet("too long")), Says("x")]) as generator:
-        made = list(evaluate_calls([row(name="a"), row(name="b")], generator, tool_choice="auto"))
+    with ScriptedGenerator([Fails(ConstraintUnmet("too long")), Chooses([0.0]), Says("x")]) as generator:
+        made = list(evaluate_calls([row(name="a"), row(name="b")], generator))
     assert [p.note for p in made] == ["too long", ""]

@@ -69,7 +69,7 @@ def compiler(codec: TokenCodec = BYTES, dialect: Dialect = DIALECTS["hermes"]) -
 
 
 def accepts(constraint: Constraint, text: str, dialect: Dialect = DIALECTS["hermes"]) -> bool:
-    """Whether the constraint lets through `text`, in which tags are control tokens where the dialect has them."""
+    """Whether the constraint lets `text` through; tags are control tokens where the dialect has them."""
     matcher = compiler(dialect=dialect).matcher(constraint, TOOLS)
     ids = BYTES.encode_markup(text) if dialect.name == "hermes" else BYTES.encode_text(text)
     return _accepts(matcher, ids)

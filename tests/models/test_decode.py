@@ -108,7 +108,7 @@ def test_the_next_turn_computes_only_what_is_new() -> None:
     assert first.usage.forced_tokens == len("It has been shipped.")
     assert first.usage.forward_passes == 0  # nothing was left to choose
     second = ask(generator, "Where is my order?", constraint=Regex("[ab]"))
-    turns = [user("Where is my order?"), second.reply, user("Thanks")]
+    turns: list[Message] = [user("Where is my order?"), second.reply, user("Thanks")]
     *_, third = generator.generate(GenerationRequest(messages=turns, constraint=Regex("[ab]")))
     assert isinstance(third, Finished)
     assert third.usage.cached_tokens == second.usage.prompt_tokens
@@ -144,7 +144,7 @@ def test_two_replies_can_be_written_in_turns() -> None:
                 mixed[index].append(next(streams[index]))
             except StopIteration:
                 live.remove(index)
-    assert [items[-1].text for items in mixed] == [items[-1].text for items in alone]  # type: ignore[union-attr]
+    assert [items[-1].text for items in mixed] == [items[-1].text for items in alone]
 
 
 def test_threads_do_not_disturb_each_other() -> None:

@@ -123,18 +123,20 @@ def test_a_longer_conversation_begins_with_the_shorter_one(dialect: Dialect) -> 
 
 def test_hermes_writes_what_qwen_publishes() -> None:
     call = [CALL, ToolCall(id="call_2", name="get_weather", arguments={"city": 'K"öln'})]
-    transcript = [user("Weather?"), assistant("One moment.", call), *(tool_result(c, "sunny") for c in call)]
+    results = [tool_result(c, "sunny") for c in call]
+    transcript: list[Message] = [user("Weather?"), assistant("One moment.", call), *results]
     assert written(HermesDialect(default_system="Be kind.").render(transcript, [WEATHER])) == (
-        "<|im_start|>system\nBe kind.\n\n# Tools\n\nYou may call one or more functions to assist with the user "
-        "query.\n\nYou are provided with function signatures within <tools></tools> XML tags:\n<tools>\n"
-        '{"type": "function", "function": {"name": "get_weather", "description": "The weather.", "parameters": '
-        '{"type": "object", "properties": {"city": {"type": "string"}}}}}\n</tools>\n\n'
+        "<|im_start|>system\nBe kind.\n\n# Tools\n\nYou may call one or more functions to assist with the "
+        "user query.\n\nYou are provided with function signatures within <tools></tools> XML tags:\n<tools>\n"
+        '{"type": "function", "function": {"name": "get_weather", "description": "The weather.", '
+        '"parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}\n</tools>\n\n'
         "For each function call, return a json object with function name and arguments within "
         '<tool_call></tool_call> XML tags:\n<tool_call>\n{"name": <function-name>, "arguments": '
         "<args-json-object>}\n</tool_call><|im_end|>\n"
         "<|im_start|>user\nWeather?<|im_end|>\n"
-        '<|im_start|>assistant\nOne moment.\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n'
-        '</tool_call>\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "K\\"öln"}}\n</tool_call>'
+        '<|im_start|>assistant\nOne moment.\n<tool_call>\n{"name": "get_weather", "arguments": '
+        '{"city": "Paris"}}\n</tool_call>\n<tool_call>\n{"name": "get_weather", "arguments": '
+        '{"city": "K\\"öln"}}\n</tool_call>'
         "<|im_end|>\n"
         "<|im_start|>user\n<tool_response>\nsunny\n</tool_response>\n<tool_response>\nsunny\n</tool_response>"
         "<|im_end|>\n<|im_start|>assistant\n"
@@ -166,7 +168,7 @@ def test_plain_json_without_a_system_role_puts_the_system_text_before_the_first_
 
 def test_plain_json_lets_speakers_take_turns() -> None:
     dialect = PlainDialect(Wrapping("<s>", "</s><u>", "<u>", "</u><a>", "</a><u>", "</u><a>"))
-    transcript = [
+    transcript: list[Message] = [
         assistant("Welcome"),
         user("one"),
         user("two"),
@@ -251,7 +253,7 @@ def test_a_dialect_that_does_not_exist_or_does_not_fit_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="no dialect 'klingon'"):
         choose_dialect("klingon", codec=CODEC, chat_template=None, variables={}, model="m")
     bare = ByteTokenizer(control_tokens=["<eos>"])
-    with pytest.raises(ConfigurationError, match="needs <|im_start|>"):
+    with pytest.raises(ConfigurationError, match=r"needs <\|im_start\|>"):
         choose_dialect("hermes", codec=bare, chat_template=None, variables={}, model="m")
 
 

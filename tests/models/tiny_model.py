@@ -1,4 +1,4 @@
-"""A model of a few thousand random weights that computes in float32: for what does not depend on what it says."""
+"""A model of a few thousand random weights in float32: for what does not depend on what it says."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def tiny_model(sliding_window: int | None = None) -> Any:
         max_window_layers=0,
         bos_token_id=None,
         eos_token_id=None,
-        attn_implementation="sdpa",
     )
     with torch.random.fork_rng():
         torch.manual_seed(7)
         model = Qwen2ForCausalLM(config)
     for parameter in model.parameters():
-        # Random weights say the same word again and again; larger ones make the next token depend on the last.
+        # Small random weights say one word again and again; with larger ones the last token matters.
         parameter.data.mul_(6 if parameter.dim() > 1 else 1)
-    return model.eval()
+    model.train(False)
+    return model
 
 
 def tiny_generator(*, context_length: int = 4096, sliding_window: int | None = None) -> TransformersGenerator:

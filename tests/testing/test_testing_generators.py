@@ -90,7 +90,7 @@ def test_unused_steps_are_complained_about() -> None:
 
 
 def test_a_missing_step_is_complained_about_with_what_was_asked() -> None:
-    with pytest.raises(ScriptError, match="ended after 0 steps.*'Hello'"):
+    with pytest.raises(ScriptError, match=r"ended after 0 steps.*'Hello'"):
         finished(ScriptedGenerator([]), GenerationRequest(messages=[user("Hello")]))
 
 
@@ -157,7 +157,7 @@ def test_choices_are_checked_against_the_options() -> None:
         (Says("x"), "a choice between"),
     ):
         with pytest.raises(ScriptError, match=complaint):
-            ScriptedGenerator([wrong]).choose(question)  # type: ignore[list-item]
+            ScriptedGenerator([wrong]).choose(question)
 
 
 def test_a_scripted_reply_can_be_interrupted() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agentkit.messages import ToolCall, assistant, user
-from agentkit.models.further_calls import said_by_user
+from agentkit.models.call_rules import is_about, says_something_new
 
 
 def call(name: str, **arguments: Any) -> ToolCall:
@@ -40,8 +40,29 @@ CASES: list[tuple[str, list[ToolCall], bool]] = [
 def test_a_further_call_has_to_say_something_new_that_the_user_said(
     said: str, calls: list[ToolCall], wanted: bool
 ) -> None:
-    assert said_by_user([user("Hello"), assistant("Yes?"), user(said)])(calls) is wanted
+    assert says_something_new([user("Hello"), assistant("Yes?"), user(said)])(calls) is wanted
 
 
 def test_without_a_user_nothing_was_said() -> None:
-    assert not said_by_user([])([call("f", n=1), call("f", n=2)])
+    assert not says_something_new([])([call("f", n=1), call("f", n=2)])
+
+
+SIZES: dict[str, Any] = {"type": "object", "properties": {"size": {"enum": ["small", "large"]}, "what": {}}}
+
+
+@pytest.mark.parametrize(
+    ("said", "made", "about"),
+    [
+        ("Book a table in Rome", call("book", what="Rome", size="large"), True),
+        ("What time is it?", call("book", what="Paris", size="large"), False),
+        ("What time is it?", call("book", size="large"), True),
+        ("What time is it?", call("book", size="large", what=True), True),
+        ("What time is it?", call("book"), True),
+        ("The area of 5 by 7", call("area", what=[5, 7]), True),
+        ("The area of 5 by 7", call("area", what=[1, 2]), False),
+    ],
+)
+def test_a_call_is_about_the_question_if_it_uses_what_was_said(
+    said: str, made: ToolCall, about: bool
+) -> None:
+    assert is_about([user(said)], made, SIZES) is about
