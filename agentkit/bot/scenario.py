@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
 from agentkit.agent import Agent
 from agentkit.errors import BotFileError
@@ -88,7 +88,14 @@ class Scenario(Value):
     user: str = "demo"
     today: date | None = None
     profile: dict[str, JsonValue] = Field(default_factory=dict)
-    turns: tuple[Line, ...] = Field(min_length=1)
+    turns: tuple[Line, ...]
+
+    @field_validator("turns")
+    @classmethod
+    def _says_something(cls, turns: tuple[Line, ...]) -> tuple[Line, ...]:
+        if not turns:
+            raise ValueError("a scenario needs at least one user line")
+        return turns
 
 
 def scenario_path(folder: Path, name: str) -> Path:

@@ -1,1 +1,3 @@
 """The command line: `agentkit --help`."""
+
+__all__: list[str] = []

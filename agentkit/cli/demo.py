@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
-import typer
 from rich.text import Text
 
 from agentkit.agent import Agent
@@ -18,6 +17,7 @@ from agentkit.cli.chat import converse
 from agentkit.cli.progress import BarProgress
 from agentkit.cli.render import EventPrinter
 from agentkit.cli.terminal import err, out
+from agentkit.errors import ScenarioFailed
 
 
 def demo(folder: Path, name: str, *, model: str | None, steps: bool, then_chat: bool) -> None:
@@ -43,10 +43,10 @@ def demo(folder: Path, name: str, *, model: str | None, steps: bool, then_chat: 
         finally:
             bot.close()
     if printer.failed_checks:
-        err.print(
-            Text(f"{printer.failed_checks} expectations of the scenario did not hold.", style="bold red")
+        raise ScenarioFailed(
+            f"{printer.failed_checks} expectations of the scenario {scenario.name!r} did not hold.",
+            hint="They are marked ✗ above.",
         )
-        raise typer.Exit(1)
 
 
 def _play(bot_name: str, scenario: Scenario, agent: Agent, printer: EventPrinter) -> None:

@@ -15,8 +15,8 @@ from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
 from agentkit.cli import evaluate, memory, models, new, tools
 from agentkit.cli.options import BotArgument, DatabaseOption, ModelOption, UserOption
-from agentkit.cli.terminal import err, out, show_error
-from agentkit.errors import AgentKitError
+from agentkit.cli.terminal import out, show_error
+from agentkit.errors import AgentKitError, ScenarioFailed
 
 app = typer.Typer(
     name="agentkit",
@@ -93,23 +93,12 @@ def doctor(
 
 
 def main() -> None:
-    """Run the program; errors that a user can cause end it with a message and status 2."""
+    """Run the program; an error that a user can cause ends it with a message, not with a traceback."""
     # Weights are fetched by agentkit itself; a library that asks a hub at start-up would only wait for it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        app(standalone_mode=False)
+        app()
     except AgentKitError as error:
         show_error(error)
-        sys.exit(2)
-    except typer.Exit as ended:
-        sys.exit(ended.exit_code)
-    except typer.Abort:
-        err.print("stopped")
-        sys.exit(130)
-    except KeyboardInterrupt:
-        err.print("\nstopped")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone; Python would complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        # 1: it ran and the answer is no; 2: it could not be run as asked.
+        sys.exit(1 if isinstance(error, ScenarioFailed) else 2)

@@ -99,7 +99,7 @@ def test_the_commands_work_in_an_empty_directory(programs: Path, tmp_path: Path)
     import agentkit
 
     assert agentkit.__version__ in run(programs / "agentkit", "--version", folder=tmp_path)
-    assert "calculator" in run(programs / "agentkit", "tools", "list", folder=tmp_path)
+    assert "calculate" in run(programs / "agentkit", "tools", "list", folder=tmp_path)
     assert "minilm-l6" in run(programs / "agentkit", "models", "list", folder=tmp_path)
     run(programs / "agentkit", "new", "bot", "my_bot", folder=tmp_path)
     assert (tmp_path / "my_bot" / "agent.yaml").is_file()
