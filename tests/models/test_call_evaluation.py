@@ -8,14 +8,8 @@ import pytest
 
 from agentkit.errors import BotFileError, ConstraintUnmet
 from agentkit.messages import ToolCall, ToolSpec, user
-from agentkit.models.evaluation import (
-    CallPrediction,
-    CallRow,
-    evaluate_calls,
-    read_call_rows,
-    same_types,
-    score_calls,
-)
+from agentkit.models.call_rows import CallPrediction, CallRow, read_call_rows, same_types
+from agentkit.models.evaluation import evaluate_calls, score_calls
 from agentkit.models.protocols import Generator
 from agentkit.testing import Calls, Chooses, Fails, RandomGenerator, Says, ScriptedGenerator, ScriptStep
 
@@ -28,6 +22,7 @@ PARAMETERS: dict[str, Any] = {
         "sides": {"type": "array", "items": {"type": "string"}},
         "where": {"type": "object", "properties": {"city": {"type": "string"}}},
         "exact": {"type": "boolean"},
+        "points": {"type": "array", "items": {"type": "number"}},
     },
     "required": ["base"],
 }
@@ -60,6 +55,9 @@ SCORES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     ({"base": 1, "exact": True}, {"base": [1], "exact": [1]}, False),
     ({"base": 1, "sides": ["A b", "c"]}, {"base": [1], "sides": [["ab", "C"]]}, True),
     ({"base": 1, "sides": ["c", "ab"]}, {"base": [1], "sides": [["ab", "c"]]}, False),
+    ({"base": 1, "points": [1.0, 2.0]}, {"base": [1], "points": [[1.0, 2.0]]}, True),
+    ({"base": 1, "points": [1, 2]}, {"base": [1], "points": [[1.0, 2.0]]}, False),
+    ({"base": 1, "points": [1, 2]}, {"base": [1], "points": [[1, 2]]}, True),
     ({"base": 1, "where": {"city": "Köln"}}, {"base": [1], "where": [{"city": ["köln", "Cologne"]}]}, True),
     ({"base": 1, "where": {}}, {"base": [1], "where": [{"city": ["köln"]}]}, False),
     ({"base": 1, "where": {"land": "x"}}, {"base": [1], "where": [{"city": ["köln", ""]}]}, False),
@@ -176,6 +174,13 @@ def test_predictions_are_lines_of_json() -> None:
         '{"id": "a", "calls": [{"name": "area", "arguments": {"base": 1, "unit": "cm²"}}], "text": ""}'
     )
     assert json.loads(made[1].to_json()) == {"id": "b", "calls": [], "text": "No."}
+
+
+def test_numbers_are_predicted_as_their_schema_declares_them() -> None:
+    steps = [Calls([("area", {"base": 1, "ratio": 2, "points": [3, 4.5], "exact": True})])]
+    with ScriptedGenerator(steps) as generator:
+        (made,) = evaluate_calls([row()], generator, tool_choice="required")
+    assert '"base": 1, "ratio": 2.0, "points": [3.0, 4.5], "exact": true' in made.to_json()
 
 
 def test_a_call_that_has_nothing_to_do_with_the_question_becomes_text() -> None:
