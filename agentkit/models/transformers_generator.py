@@ -15,6 +15,7 @@ from agentkit.models.constraints import ConstraintCompiler
 from agentkit.models.decode import Step
 from agentkit.models.dialects import Dialect, choose_dialect, encode, text, written
 from agentkit.models.model_settings import ModelSettings, number_format
+from agentkit.models.pretrained import load_pretrained
 from agentkit.models.protocols import (
     CallTools,
     ChoiceRequest,
@@ -79,18 +80,8 @@ class TransformersGenerator:
         Raises:
             ModelRefused: Files that are missing, damaged or not loaded on principle.
         """
-        from transformers import AutoModelForCausalLM
-
         settings = ModelSettings(folder.path)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder.path,
-            dtype=number_format(dtype),
-            attn_implementation="sdpa",
-            trust_remote_code=False,
-            use_safetensors=True,
-            local_files_only=True,
-        )
-        model.eval()
+        model = load_pretrained(folder, "AutoModelForCausalLM", number_format(dtype))
         codec = load_codec(
             settings.text("tokenizer.json"),
             where=str(folder.path / "tokenizer.json"),

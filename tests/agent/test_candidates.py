@@ -48,7 +48,7 @@ def test_part_of_a_longer_number_is_no_order_number() -> None:
 
 
 def test_a_tool_that_looks_may_take_the_number_from_earlier_text() -> None:
-    history = [user("my order is 1042"), assistant("Thank you.")]
+    history: list[Message] = [user("my order is 1042"), assistant("Thank you.")]
     assert narrow(track_parcel, trusted_text("where is it?", history), {}).determined == {"order_id": "1042"}
 
 
