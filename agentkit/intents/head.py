@@ -27,7 +27,6 @@ _MEMORY: Final = 10  # pairs of steps and gradient changes that stand for the cu
 _MOST_STEPS: Final = 200
 _MOST_HALVINGS: Final = 20
 _ENOUGH_DECREASE: Final = 1e-4  # of what the slope promises (Armijo)
-_RELATIVE_GAIN: Final = 1e-5  # a step that lowers the loss by less than this share is the last one
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,13 @@ class Head:
 
 
 def fit_head(
-    vectors: Floats, targets: Integers, classes: int, strength: float, start: Head | None = None
+    vectors: Floats,
+    targets: Integers,
+    classes: int,
+    strength: float,
+    start: Head | None = None,
+    *,
+    precision: float = 1e-5,
 ) -> Head:
     """Train a head.
 
@@ -62,6 +67,7 @@ def fit_head(
         classes: How many classes there are; one of them may have no row.
         strength: Inverse regularisation strength; larger fits the examples more closely.
         start: Where the search begins; a head for similar data saves most of the steps.
+        precision: The step that lowers the loss by less than this share of it is the last one.
     """
     inputs = numpy.hstack([vectors, numpy.ones((len(vectors), 1), dtype=numpy.float32)])  # [n, d+1]
     if start is None:
@@ -69,7 +75,7 @@ def fit_head(
     else:
         parameters = numpy.vstack([start.weight, start.bias])
     problem = _Problem(inputs, targets, penalty=1.0 / (strength * len(vectors)))
-    solution = _minimise(problem, parameters)
+    solution = _minimise(problem, parameters, precision)
     return Head(numpy.ascontiguousarray(solution[:-1]), solution[-1].copy())
 
 
@@ -102,7 +108,7 @@ class _Problem:
         return loss, gradient
 
 
-def _minimise(problem: _Problem, parameters: Floats) -> Floats:
+def _minimise(problem: _Problem, parameters: Floats, precision: float) -> Floats:
     loss, gradient = problem(parameters)
     steps: list[tuple[Floats, Floats]] = []
     for _ in range(_MOST_STEPS):
@@ -122,7 +128,7 @@ def _minimise(problem: _Problem, parameters: Floats) -> Floats:
         pair = candidate - parameters, new_gradient - gradient
         if _dot(*pair) > 1e-12:
             steps = [*steps[1 - _MEMORY :], pair]
-        is_last = loss - new_loss < _RELATIVE_GAIN * abs(new_loss)
+        is_last = loss - new_loss < precision * abs(new_loss)
         parameters, loss, gradient = candidate, new_loss, new_gradient
         if is_last:
             break

@@ -28,6 +28,7 @@ OUT_OF_SCOPE_SHARE: Final = 0.1
 
 _PENALTY: Final = 3e-4
 _MOST_STEPS: Final = 100
+_RESAMPLES: Final = 30
 _BLOCK: Final = 4_000_000  # similarities computed at a time, to bound memory
 
 
@@ -116,13 +117,22 @@ def best_threshold(probability: Doubles, gain: Doubles) -> float:
         gain: What accepting each is worth: positive where its intent would be right, negative where it is out
             of scope, zero where the intent would be wrong either way.
     """
+    random = numpy.random.default_rng(0)
+    cuts = [_best_cut(probability, gain)]
+    # The optimum is flat, so one sample's cut wanders; the mean over resamples is steadier (Breiman 1996, bagging).
+    for _ in range(_RESAMPLES):
+        rows = random.integers(0, len(gain), size=len(gain))
+        cuts.append(_best_cut(probability[rows], gain[rows]))
+    return float(numpy.clip(numpy.mean(cuts), 0.02, 0.98))
+
+
+def _best_cut(probability: Doubles, gain: Doubles) -> float:
     order = numpy.argsort(-probability, kind="stable")
     total = numpy.concatenate([[0.0], numpy.cumsum(gain[order])])  # total[k]: accept the k most probable
     best = numpy.flatnonzero(total >= total.max() - 1e-12)
     edges = numpy.concatenate([[1.0], probability[order], [0.0]])
     # Half way between the last accepted and the first refused message, in the middle of equally good cuts.
-    cuts = (edges[best] + edges[best + 1]) / 2
-    return float(numpy.clip(numpy.median(cuts), 0.02, 0.98))
+    return float(numpy.median((edges[best] + edges[best + 1]) / 2))
 
 
 def _sigmoid(values: Doubles) -> Doubles:

@@ -34,12 +34,13 @@ from agentkit.intents.scope import (
 if TYPE_CHECKING:
     from agentkit.intents.head import Booleans, Doubles, Floats, Integers
 
-_STRENGTHS: Final = (2.0, 8.0, 32.0)
-_ROUNDS: Final = 5
-_ROUNDS_WHEN_LARGE: Final = 2
-_LARGE: Final = 300_000  # examples times classes
+_STRENGTHS: Final = (6.0, 30.0)
+_FOLDS: Final = 5
+# Rounds of cross-validation by examples times classes: large data are measured well enough by fewer of the folds.
+_ROUNDS: Final = ((20_000, 5), (300_000, 3), (float("inf"), 2))
 _ENOUGH_FOR_A_CLASS: Final = 5  # out-of-scope examples that become a class of the head
 _LEFT_OUT_COUNT_AS: Final = 50  # out-of-scope examples that weigh as much as all intents left out
+_ROUGH: Final = 1e-4  # precision of the heads that only serve to choose
 _SEED: Final = 0
 _NEVER_HELD_OUT: Final = -1
 _SHARPEST: Final = 10.0  # bound of the inverse temperature, where held-out examples are all right
@@ -148,7 +149,8 @@ def _arrange(examples: Sequence[IntentExample], vectors: Floats) -> _Data:
             hint="add a second intent, or examples of messages that are out of scope",
         )
     has_none = strangers >= _ENOUGH_FOR_A_CLASS
-    rounds = _ROUNDS if len(examples) * (len(labels) + 1) <= _LARGE else _ROUNDS_WHEN_LARGE
+    size = len(examples) * (len(labels) + 1)
+    rounds = next(rounds for most, rounds in _ROUNDS if size <= most)
     return _Data(vectors, targets, labels, _assign_folds(targets), rounds, has_none)
 
 
@@ -160,7 +162,7 @@ def _assign_folds(targets: Integers) -> Integers:
     for target in numpy.unique(targets):
         rows = random.permutation(numpy.flatnonzero(targets == target))
         if len(rows) > 1:
-            folds[rows] = (numpy.arange(len(rows)) + offset) % _ROUNDS
+            folds[rows] = (numpy.arange(len(rows)) + offset) % _FOLDS
             offset += len(rows)
     return folds
 
@@ -176,9 +178,11 @@ def _choose_strength(data: _Data) -> tuple[float, list[Head], Floats]:
     for turn in range(data.rounds):
         held = data.folds == turn
         rows = data.trainable & ~held
+        vectors, targets = data.vectors[rows], data.targets[rows]
         head: Head | None = None
         for index, strength in enumerate(_STRENGTHS):
-            head = fit_head(data.vectors[rows], data.targets[rows], data.classes, strength, head)
+            # Only heads of the same round may be the start: those of others have seen what is held out here.
+            head = fit_head(vectors, targets, data.classes, strength, head, precision=_ROUGH)
             heads[index].append(head)
             logits[index][held] = head.logits(data.vectors[held])
     losses = [_cross_entropy(each, data, _fit_temperature(each, data)) for each in logits]
@@ -270,7 +274,7 @@ def _fit_scope(data: _Data, strength: float, heads: list[Head]) -> tuple[Gate, f
 def _measure_strangers(data: _Data, strength: float, heads: list[Head]) -> _Measured:
     """Each round trains without one fold and without some of the intents, and measures both."""
     random = numpy.random.default_rng(_SEED)
-    groups = min(data.intents, data.rounds)
+    groups = min(data.intents, _FOLDS)
     group = random.permutation(data.intents) % groups  # [intents]
     is_scarce = ~data.in_scope if not data.has_none else numpy.zeros(len(data.targets), dtype=bool)
     parts: list[_Measured] = []
@@ -283,9 +287,8 @@ def _measure_strangers(data: _Data, strength: float, heads: list[Head]) -> _Meas
         held = (data.folds == turn) | is_scarce
         rows = (targets >= 0) & ~held & data.trainable
         intents = int(kept.sum())
-        head = fit_head(
-            data.vectors[rows], targets[rows], len(kept_classes), strength, heads[turn].keep(kept_classes)
-        )
+        # Starts from nothing: the heads of the search have seen the intents that are left out here.
+        head = fit_head(data.vectors[rows], targets[rows], len(kept_classes), strength, precision=_ROUGH)
         kind = numpy.where(~data.in_scope, 0, numpy.where(targets < 0, -1, 1))
         asked = held | (kind == -1)
         logits = head.logits(data.vectors[asked])
