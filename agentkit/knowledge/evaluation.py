@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from agentkit.errors import BotFileError
 from agentkit.knowledge.answering import Evidence, Writing, answer_from_evidence
@@ -39,6 +39,8 @@ class GroundingCase(Value):
         answerable: Whether the evidence answers the question.
         must: Strings that a right answer contains.
     """
+
+    model_config = ConfigDict(strict=True)
 
     id: str
     evidence: tuple[str, ...]

@@ -139,7 +139,7 @@ def quote(passages: Sequence[Passage]) -> Quote | None:
         if room and best.similarity - passages[index].similarity < _SECOND_PASSAGE:
             chosen += _around_best(passages[index], room)
             used.append(index)
-    return Quote(" ".join(_closed(sentence) for sentence in chosen), tuple(used))
+    return Quote(_joined([_closed(sentence) for sentence in chosen]), tuple(used))
 
 
 def _around_best(passage: Passage, room: int) -> list[str]:
@@ -150,6 +150,15 @@ def _around_best(passage: Passage, room: int) -> list[str]:
     best = max(range(count), key=passage.sentence_similarities.__getitem__)
     start = max(0, min(best - (room - 1) // 2, count - room))
     return list(passage.sentences[start : start + room])
+
+
+def _joined(chosen: Sequence[str]) -> str:
+    """One text that falls into the same sentences again, so that each is recognised as a quotation."""
+    text = chosen[0]
+    for sentence in chosen[1:]:
+        flowing = f"{text} {sentence}"
+        text = flowing if sentences(flowing)[-1:] == (sentence,) else f"{text}\n{sentence}"
+    return text
 
 
 def _closed(sentence: str) -> str:

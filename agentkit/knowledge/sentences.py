@@ -63,8 +63,9 @@ def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
     if not match["end"].startswith(".") or match["end"].startswith(".."):
         return True
     before = text[start : match.start()]
-    last = before.split()[-1].strip("(\"'“[").casefold() if before.split() else ""
-    return not (last in ABBREVIATIONS or (len(last) == 1 and last.isalpha() and last != "i"))
+    last = before.split()[-1].strip("(\"'“[") if before.split() else ""
+    initial = len(last) == 1 and last.isupper() and last != "I"
+    return not (initial or last.casefold() in ABBREVIATIONS)
 
 
 def stem(word: str) -> str:
