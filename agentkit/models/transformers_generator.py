@@ -28,7 +28,8 @@ from agentkit.models.protocols import (
     TextChunk,
     Usage,
 )
-from agentkit.models.tokens import Detokenizer, TokenCodec, load_codec
+from agentkit.models.tokenizer_file import load_codec
+from agentkit.models.tokens import Detokenizer, TokenCodec
 
 if TYPE_CHECKING:
     from agentkit.models.decode import PrefixCache, Work

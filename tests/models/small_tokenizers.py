@@ -48,6 +48,15 @@ def padded_json() -> str:
 
 
 @lru_cache
+def without_some_bytes_json() -> str:
+    """The same without the bytes that begin rare characters, as in the vocabulary of SmolLM2."""
+    description: dict[str, Any] = json.loads(byte_level_json())
+    alphabet = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str("\U00040000")[0][0]
+    del description["model"]["vocab"][alphabet[0]]
+    return json.dumps(description)
+
+
+@lru_cache
 def sentencepiece_json() -> str:
     """BPE with byte fallback and `▁` for spaces, in the manner of Llama 2."""
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]

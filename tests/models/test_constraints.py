@@ -25,7 +25,8 @@ from agentkit.models.protocols import (
     Regex,
 )
 from agentkit.models.schema_check import violations
-from agentkit.models.tokens import TokenCodec, TokenizerCodec
+from agentkit.models.tokenizer_file import TokenizerCodec
+from agentkit.models.tokens import TokenCodec
 from agentkit.testing import ByteTokenizer, RandomGenerator
 from tests.models.small_tokenizers import byte_level_json, sentencepiece_json, word_piece_json
 

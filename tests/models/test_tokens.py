@@ -5,14 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentkit.errors import ModelRefused
-from agentkit.models.tokens import (
-    Detokenizer,
-    RememberedText,
-    TokenCodec,
-    TokenizerCodec,
-    load_codec,
-    sanitise,
-)
+from agentkit.models.tokenizer_file import TokenizerCodec, load_codec
+from agentkit.models.tokens import Detokenizer, RememberedText, TokenCodec, sanitise
 from agentkit.testing import ByteTokenizer
 from tests.models.nasty_text import nasty_texts
 from tests.models.small_tokenizers import (
@@ -20,6 +14,7 @@ from tests.models.small_tokenizers import (
     padded_json,
     sentencepiece_json,
     unigram_json,
+    without_some_bytes_json,
     word_piece_json,
 )
 
@@ -53,6 +48,11 @@ def test_chunks_are_whole_characters_and_join_to_the_text(codec: TokenCodec, dat
     detokenizer = Detokenizer(codec)
     chunks = [detokenizer.push([token]) for token in ids] + [detokenizer.flush()]
     assert "".join(chunks) == codec.decode(ids)
+
+
+def test_a_character_that_the_vocabulary_lacks_becomes_the_replacement_character() -> None:
+    codec = TokenizerCodec(without_some_bytes_json())
+    assert codec.decode(codec.encode_text("Köln \U00040000 日")) == "Köln \ufffd 日"
 
 
 def test_a_character_of_several_tokens_arrives_at_once() -> None:
