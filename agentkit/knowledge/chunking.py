@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+VERSION: Final = 2
+"""Raised when documents have to be cut anew."""
+
 LONGEST: Final = 120
 """Words of a chunk; MiniLM reads 256 tokens, headings included."""
 SHORTEST: Final = 40
@@ -14,7 +17,13 @@ SHORTEST: Final = 40
 
 _HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
 _FENCE: Final = re.compile(r"\s*(```|~~~)")
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|\n+")
+_ITEM: Final = re.compile(
+    r"[ \t]*(?:[-*+]\s|\d+[.)]\s|\|)"
+)  # a line that begins a list item or is a table row
+_SENTENCE_END: Final = re.compile(r"[.!?…][\"'”’)\]]*(?P<space>\s+)")
+_ABBREVIATION: Final = re.compile(
+    r"\b(?:[A-Za-z]|[Dd]r|[Mm]rs?|[Mm]s|St|[Nn]o|vs|etc|approx|ca|incl|max|min|e\.g|i\.e)\.$"
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,8 @@ def chunk_markdown(text: str) -> list[Chunk]:
     for block in _blocks(text):
         if pending is not None and pending.headings == block.headings:
             joined = _Block(block.headings, pending.start, block.end)
-            if _words(text, pending) < SHORTEST and _words(text, joined) <= LONGEST:
+            is_short = min(_words(text, pending), _words(text, block)) < SHORTEST
+            if is_short and _words(text, joined) <= LONGEST:
                 pending = joined
                 continue
         if pending is not None:
@@ -89,7 +99,7 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 
 def _cut(text: str, block: _Block) -> Iterator[Chunk]:
-    """One chunk, or several where the block is too long: cut between sentences, a list between its lines."""
+    """One chunk, or several where the block is too long: cut between sentences, list items and table rows."""
     start = block.start
     end = start
     for stop in _stops(text, block):
@@ -101,9 +111,31 @@ def _cut(text: str, block: _Block) -> Iterator[Chunk]:
 
 
 def _stops(text: str, block: _Block) -> Iterator[int]:
+    """Where a block may be cut: after sentences and items, and inside a sentence only if it is too long."""
+    begin = block.start
+    for stop in [*sorted(_ends(text, block)), block.end]:
+        for words, word in enumerate(re.finditer(r"\S+\s*", text[begin:stop]), start=1):
+            if words % LONGEST == 0 and begin + word.end() < stop:
+                yield begin + word.end()
+        yield stop
+        begin = stop
+
+
+def _ends(text: str, block: _Block) -> set[int]:
+    ends = set()
     for match in _SENTENCE_END.finditer(text, block.start, block.end):
-        yield match.end()
-    yield block.end
+        before = text[max(block.start, match.start() - 12) : match.start() + 1]
+        goes_on = text[match.end() : match.end() + 1].islower() or _ABBREVIATION.search(before)
+        if match.end() < block.end and not goes_on:
+            ends.add(match.end())
+    line = text.find("\n", block.start, block.end)
+    is_code = _FENCE.match(text, block.start, block.end) is not None
+    while line != -1:
+        # The line break of a wrapped paragraph ends nothing; before a list item, a row or in code it does.
+        if line + 1 < block.end and (is_code or _ITEM.match(text, line + 1, block.end)):
+            ends.add(line + 1)
+        line = text.find("\n", line + 1, block.end)
+    return ends
 
 
 def _chunk(text: str, block: _Block, start: int, end: int) -> Chunk:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agentkit.errors import BotFileError
+from agentkit.errors import BotFileError, RecordNotFound
 from agentkit.events import PassageFound
-from agentkit.knowledge.chunking import Chunk, chunk_markdown
+from agentkit.knowledge.chunking import VERSION, Chunk, chunk_markdown
 from agentkit.models.progress import Progress, Silent
 from agentkit.models.protocols import Encoder
 from agentkit.store.protocol import KnowledgeTable, NewChunk
@@ -34,9 +34,8 @@ class KnowledgeIndex:
         self._table = table
         self._encoder = encoder
         self._progress = progress or Silent()
-        self._version = -1
-        self._ids: tuple[int, ...] = ()
-        self._matrix: Vectors | None = None
+        # Version of the table, ids of the chunks, their vectors: one value, so that threads see them together.
+        self._cached: tuple[int, tuple[int, ...], Vectors] | None = None
 
     def sync(self, sources: Sequence[Path]) -> int:
         """Make the index hold exactly the documents under `sources`; only changed ones are embedded.
@@ -50,19 +49,20 @@ class KnowledgeIndex:
             How many documents were embedded.
 
         Raises:
-            BotFileError: A file cannot be read or is no UTF-8 text.
+            BotFileError: A file is missing, cannot be read or is no UTF-8 text, or two have the same name; nothing was
+                changed then.
         """
-        files = dict(_files(sources))
         known = {each.path: each for each in self._table.documents()}
-        for name in sorted(known.keys() - files.keys()):
-            self._table.remove_document(name)
         changed = {}
-        for name, path in files.items():
+        files = _files(sources)
+        for name, path in files.items():  # every file is read before anything is changed
             text = _read(path)
-            digest = hashlib.sha256(text.encode()).hexdigest()
+            digest = hashlib.sha256(f"{VERSION}\n{text}".encode()).hexdigest()
             old = known.get(name)
             if old is None or old.content_hash != digest or old.encoder_id != self._encoder.id:
                 changed[name] = (text, digest)
+        for name in sorted(known.keys() - files.keys()):
+            self._table.remove_document(name)
         if not changed:
             return 0
         self._progress.start("Reading the knowledge", len(changed), "documents")
@@ -83,12 +83,18 @@ class KnowledgeIndex:
             text: The question; for searching by words, which comes with hybrid search.
             limit: At most so many.
         """
-        matrix = self._vectors()
-        if not self._ids:
+        try:
+            return self._nearest(vector, limit)
+        except RecordNotFound:  # another process replaced a document in this moment
+            return self._nearest(vector, limit)
+
+    def _nearest(self, vector: Vectors, limit: int) -> list[PassageFound]:
+        ids, matrix = self._vectors()
+        if not ids:
             return []
-        similarities = matrix @ vector
-        best = (-similarities).argsort(kind="stable")[:limit]
-        records = self._table.chunks([self._ids[row] for row in best])
+        similarities = matrix @ vector  # [chunks]
+        best = (-similarities).argsort(kind="stable")[: max(0, limit)]
+        records = self._table.chunks([ids[row] for row in best])
         return [
             PassageFound(
                 document=record.document,
@@ -101,36 +107,56 @@ class KnowledgeIndex:
 
     def _embedded(self, chunks: Sequence[Chunk]) -> list[NewChunk]:
         # The heading is part of what is embedded: "It takes 30 days" means nothing without it.
+        if not chunks:
+            return []
         vectors = self._encoder.encode([f"{chunk.heading}\n{chunk.text}".strip() for chunk in chunks])
         return [
             NewChunk(chunk.heading, chunk.text, chunk.start, chunk.end, vector)
             for chunk, vector in zip(chunks, vectors, strict=True)
         ]
 
-    def _vectors(self) -> Vectors:
+    def _vectors(self) -> tuple[tuple[int, ...], Vectors]:
         version = self._table.version()
-        if self._matrix is None or version != self._version:
-            self._ids, self._matrix = self._table.chunk_vectors(self._encoder.id)
-            self._version = version
-        return self._matrix
+        cached = self._cached
+        if cached is None or cached[0] != version:
+            cached = (version, *self._table.chunk_vectors(self._encoder.id))
+            self._cached = cached
+        return cached[1], cached[2]
 
 
-def _files(sources: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Name (relative to its source folder) and path of every document, in a stable order."""
+def _files(sources: Sequence[Path]) -> dict[str, Path]:
+    """Every document by its name, relative to its source folder, in a stable order."""
+    files: dict[str, Path] = {}
     for source in sources:
-        if source.is_file():
-            yield source.name, source
-            continue
-        for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in _SUFFIXES and path.is_file():
-                yield path.relative_to(source).as_posix(), path
+        for name, path in _below(source):
+            if name in files:
+                raise BotFileError(
+                    f"the knowledge has another document named `{name}`: {files[name]}",
+                    path=path,
+                    hint="Rename one of them.",
+                )
+            files[name] = path
+    return files
+
+
+def _below(source: Path) -> Iterator[tuple[str, Path]]:
+    if source.is_file():
+        yield source.name, source
+        return
+    if not source.is_dir():
+        raise BotFileError("there is no such file or folder", path=source, hint="Check the name.")
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.suffix.lower() in _SUFFIXES and path.is_file() and not hidden:
+            yield name.as_posix(), path
 
 
 def _read(path: Path) -> str:
     try:
         if path.stat().st_size > _LONGEST_FILE:
             raise BotFileError("the file is larger than 16 MB", path=path, hint="Cut it into several files.")
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as problem:
         raise BotFileError(
             f"cannot be read: {problem.strerror}", path=path, hint="Check the file and its permissions."
@@ -139,3 +165,6 @@ def _read(path: Path) -> str:
         raise BotFileError(
             f"is no UTF-8 text (byte {problem.start})", path=path, hint="Save the file as UTF-8."
         ) from problem
+    if "\0" in text:
+        raise BotFileError("is no text: it holds NUL characters", path=path, hint="Save it as text, UTF-8.")
+    return text
