@@ -169,14 +169,15 @@ def _token_bytes(
     byte_level = "ByteLevel" in kinds
     if not byte_level and not kinds & {"ByteFallback", "Metaspace"}:
         return None
-    alphabet = _byte_alphabet()
     result = [b""] * size
     for piece, token in everything.items():
         if piece in control:
             result[token] = piece.encode()
         elif byte_level:
-            known = all(character in alphabet for character in piece)
-            result[token] = bytes(alphabet[c] for c in piece) if known else piece.encode()
+            try:
+                result[token] = piece.translate(_BYTE_ALPHABET).encode("latin-1")
+            except UnicodeEncodeError:  # an added token that is written as it is
+                result[token] = piece.encode()
         elif found := _BYTE_PIECE.fullmatch(piece):
             result[token] = bytes([int(found[1], 16)])
         else:
@@ -184,11 +185,14 @@ def _token_bytes(
     return result
 
 
-def _byte_alphabet() -> dict[str, int]:
-    """The printable stand-ins of GPT-2's byte-level BPE: each of 256 characters means one byte."""
+def _byte_alphabet() -> dict[int, int]:
+    """The printable stand-ins of GPT-2's byte-level BPE: code points that mean one byte, and which."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
-    return {**{chr(b): b for b in printable}, **{chr(0x100 + n): b for n, b in enumerate(others)}}
+    return {byte: byte for byte in printable} | {0x100 + n: byte for n, byte in enumerate(others)}
+
+
+_BYTE_ALPHABET: Final = _byte_alphabet()
 
 
 def load_codec(tokenizer_json: str, *, where: str, size: int = 0) -> TokenizerCodec:
