@@ -130,4 +130,7 @@ def _tools(bot: Path | None) -> Sequence[Tool]:
 
 
 def _tool(name: str, bot: Path | None) -> Tool:
-    return StaticToolset(_tools(bot)).get(name)
+    try:
+        return StaticToolset(_tools(bot)).get(name)
+    except ToolRetry as problem:
+        raise ConfigurationError(str(problem), hint="`agentkit tools list` shows what there is.") from problem
