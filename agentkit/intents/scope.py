@@ -69,7 +69,7 @@ def measure(logits: Floats, intents: int, similarity: Floats) -> Floats:
 def nearest_similarity(vectors: Floats, examples: Floats) -> Floats:
     """Cosine similarity of each unit vector [n, d] to the nearest of the unit vectors [m, d]: float32 [n]."""
     if len(vectors) == 1:  # not a matrix product, whose threads stall for milliseconds where cores are busy
-        return numpy.vecdot(examples, vectors[0]).max(keepdims=True)
+        return numpy.asarray(numpy.vecdot(examples, vectors[0]).max(keepdims=True))
     rows = max(1, _BLOCK // max(1, len(examples)))
     parts = [(vectors[at : at + rows] @ examples.T).max(axis=1) for at in range(0, len(vectors), rows)]
     return numpy.concatenate(parts) if parts else numpy.zeros(0, dtype=numpy.float32)
