@@ -206,18 +206,29 @@ def test_a_generator_that_fails_leaves_the_message_and_an_end(tmp_path: Path) ->
 CTRL_C = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from agentkit.testing import Calls, Says
+from agentkit.testing import Calls, Says, ScriptedGenerator
 from agentkit.tools import tool
 from tests.agent.desk import desk
+
+def interrupt_soon():
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    time.sleep(20)
 
 @tool
 def look() -> str:
     '''Look where my parcel is.'''
-    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    time.sleep(20)
+    interrupt_soon()
     return "late"
 
-agent = desk(Path(sys.argv[1]), [Calls([("look", {})]), Says("It is there.")], tools=[look], bound=False)
+class Thinking(ScriptedGenerator):
+    def generate(self, request):
+        interrupt_soon()
+        yield from super().generate(request)
+
+folder, during = Path(sys.argv[1]), sys.argv[2]
+kind = Thinking if during == "generation" else ScriptedGenerator
+generator = kind([Calls([("look", {})]), Says("It is there.")])
+agent = desk(folder, generator=generator, tools=[look], bound=False)
 try:
     agent.ask("where is my parcel", user="ada")
 except KeyboardInterrupt:
@@ -227,17 +238,24 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_during_a_tool_stops_at_once_and_leaves_a_whole_transcript(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("during", "left"),
+    [
+        ("generation", "['user', 'assistant'] 0"),
+        ("tool", "['user', 'assistant', 'interrupted', 'assistant'] 0"),
+    ],
+)
+def test_ctrl_c_stops_at_once_and_leaves_a_whole_transcript(during: str, left: str, tmp_path: Path) -> None:
     begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", CTRL_C, str(tmp_path)],
+        [sys.executable, "-c", CTRL_C, str(tmp_path), during],
         capture_output=True,
         text=True,
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "['user', 'assistant', 'interrupted', 'assistant'] 0"
-    assert time.monotonic() - begun < 15
+    assert done.stdout.strip() == left
+    assert time.monotonic() - begun < 18  # both wait 20 seconds if nobody stops them
