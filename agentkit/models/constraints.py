@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -162,6 +163,7 @@ class ConstraintCompiler:
         self._end_ids = tuple(end_ids)
         self._tokenizer: LLTokenizer | None = None
         self._grammars: OrderedDict[str, LLMatcher] = OrderedDict()
+        self._lock = threading.Lock()
 
     def matcher(self, constraint: Constraint, tools: Sequence[ToolSpec]) -> TokenMatcher:
         """A fresh matcher.
@@ -175,8 +177,10 @@ class ConstraintCompiler:
         """
         if isinstance(constraint, FreeText):
             return FreeMatcher(self._codec, self._end_ids)
-        prototype = self._prototype(self._grammar(constraint, tools))
-        return GrammarMatcher(prototype.deep_copy(), self._codec.size, self._end_ids)
+        grammar = self._grammar(constraint, tools)
+        with self._lock:
+            fresh = self._prototype(grammar).deep_copy()
+        return GrammarMatcher(fresh, self._codec.size, self._end_ids)
 
     def _grammar(self, constraint: Constraint, tools: Sequence[ToolSpec]) -> str:
         from llguidance import LLMatcher
