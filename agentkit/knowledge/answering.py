@@ -117,10 +117,10 @@ def answer_from_evidence(
         milliseconds=_since(started),
     )
     sure = judgement.probability
-    quoted = quote([passages[index] for index in kept]) if judgement.answerable else None
-    if quoted is None:
+    if not judgement.answerable or judgement.best is None:
         refusal = prompts.render("reply_declined", reason="not_answered", contact=contact).strip()
         return GroundedAnswer(refusal, True, "declined", (), (judged,), sure)
+    quoted = quote([passages[index] for index in kept], judgement.best)
     events: list[Event] = [judged]
     if writing == "generated" and generator is not None:
         writer = _Writer(generator, prompts, question, tuple(passages[index].text for index in kept))

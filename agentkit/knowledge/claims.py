@@ -190,7 +190,7 @@ _NUMBER_WORD: Final = "(?:" + "|".join(sorted(NUMBER_WORDS, key=len, reverse=Tru
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Claim | None]], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), make)
     for pattern, make in (
-        (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\w", _email),
+        (r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\w", _email),
         (r"(?:https?://|www\.)[^\s<>\"')\]]*[\w/]", _url),
         (r"(?<![\w-])(\d{4})-(\d{2})-(\d{2})(?!\d)", _iso_date),
         (r"(?<![\w./])(\d{1,2})([./])(\d{1,2})\2(\d{4}|\d{2})(?![\w/])", _numeric_date),

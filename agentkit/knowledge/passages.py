@@ -23,7 +23,7 @@ _SECOND_PASSAGE: Final = 0.05
 """A second passage is quoted too when its cosine similarity is this near to the best one's: then the encoder
 cannot tell which of the two answers, and on development cases both together held the answer more often."""
 _MARKDOWN: Final = re.compile(r"^\s{0,3}(?:#{1,6}\s+|>\s?|[-*+]\s+|\d+[.)]\s+)|[*_]{2,3}|`+", re.MULTILINE)
-_LINK: Final = re.compile(r"!?\[([^\]]*)\]\(([^)\s]*)[^)]*\)")
+_LINK: Final = re.compile(r"!?\[([^\[\]]{0,200})\]\(([^()\s]{0,500})[^()]{0,200}\)")
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,10 @@ def pieces(text: str) -> tuple[str, ...]:
     if len(text) <= _LONG:
         return (text,)
     for sentence in sentences(text):
-        for start in range(0, len(sentence), _LONG):
-            part = sentence[start : start + _LONG]
-            if current and len(current) + len(part) >= _LONG:
-                found.append(current)
-                current = ""
-            current = f"{current} {part}" if current else part
+        if current and len(current) + len(sentence) >= _LONG:
+            found.append(current)
+            current = ""
+        current = f"{current}\n{sentence}" if current else sentence
     return (*found, current) if current else tuple(found)
 
 
@@ -122,23 +120,22 @@ def compare(question_vector: Vectors, texts: Sequence[str], encoder: Encoder) ->
     return tuple(found)
 
 
-def quote(passages: Sequence[Passage]) -> Quote | None:
-    """The sentences that most likely answer: at most three, from the best passage or the best two.
+def quote(passages: Sequence[Passage], best: int) -> Quote:
+    """The sentences that most likely answer: at most three, from the best passage or from the best two.
 
-    Returns:
-        None where there is nothing to quote.
+    Args:
+        passages: The evidence.
+        best: Index of the passage that was judged to answer; it has at least one sentence.
     """
-    order = sorted((i for i, p in enumerate(passages) if p.sentences), key=lambda i: -passages[i].similarity)
-    if not order:
-        return None
-    best = passages[order[0]]
-    chosen = _around_best(best, _MOST_SENTENCES)
-    used = order[:1]
-    for index in order[1:2]:
-        room = _MOST_SENTENCES - len(chosen)
-        if room and best.similarity - passages[index].similarity < _SECOND_PASSAGE:
-            chosen += _around_best(passages[index], room)
-            used.append(index)
+    chosen = _around_best(passages[best], _MOST_SENTENCES)
+    used = [best]
+    highest = passages[best].similarity
+    behind = [i for i, p in enumerate(passages) if i != best and p.sentences and p.similarity <= highest]
+    second = max(behind, key=lambda index: passages[index].similarity, default=None)
+    room = _MOST_SENTENCES - len(chosen)
+    if room and second is not None and highest - passages[second].similarity < _SECOND_PASSAGE:
+        chosen += _around_best(passages[second], room)
+        used.append(second)
     return Quote(_joined([_closed(sentence) for sentence in chosen]), tuple(used))
 
 

@@ -12,6 +12,8 @@ from typing import Final
 
 from agentkit.knowledge.vocabulary import ABBREVIATIONS
 
+_LONGEST: Final = 1000
+"""Characters of a sentence; without a bound a text without a full stop would cost the square of its length."""
 _BREAK: Final = re.compile(r"(?P<end>[.!?…]+[\"'”’)\]]*)(?P<space>\s+)|(?P<line>\n+)")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _ENDINGS: Final = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""))
@@ -34,7 +36,7 @@ def sentences(text: str) -> tuple[str, ...]:
     """Cut `text` after full stops, question and exclamation marks, and at line breaks.
 
     A full stop after a known abbreviation or a single initial, and one that a small letter follows, ends
-    nothing.
+    nothing. Nothing is longer than 1000 characters.
     """
     found: list[str] = []
     start = 0
@@ -48,14 +50,20 @@ def sentences(text: str) -> tuple[str, ...]:
 
 
 def _append(found: list[str], piece: str) -> None:
+    """Add a sentence without the space around it; one without end is cut, at a space where there is one."""
     piece = piece.strip()
+    while len(piece) > _LONGEST:
+        cut = piece.rfind(" ", 1, _LONGEST)
+        cut = cut if cut > 0 else _LONGEST
+        _append(found, piece[:cut])
+        piece = piece[cut:].strip()
     if any(character.isalnum() for character in piece):
         found.append(piece)
 
 
 def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
     """Whether the mark at `match` ends a sentence that began at `start`."""
-    following = text[match.end() :][:1]
+    following = text[match.end() : match.end() + 1]
     if "\n" in match["space"]:
         return True
     if following.islower():

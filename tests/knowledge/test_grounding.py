@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import time
 
 import pytest
 from hypothesis import given
@@ -156,3 +157,14 @@ def test_a_changed_digit_is_always_noticed(evidence: list[str], data: st.DataObj
 
 def _numbers(text: str) -> list[str]:
     return ["".join(c for c in token if c.isalnum()).lstrip("0") for token in text.split()]
+
+
+@pytest.mark.parametrize(
+    "piece", ["x", "1", "0 ", "a.", "[", "a@", "19 EUR, ", "seven ", "Anna ", "1.1,", "don't "]
+)
+def test_a_very_long_text_is_checked_in_time(piece: str) -> None:
+    text = piece * (100_000 // len(piece))
+    started = time.perf_counter()
+    unsupported(text, [text], text)
+    unsupported(text, SHOP)
+    assert time.perf_counter() - started < 60
