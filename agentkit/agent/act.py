@@ -116,7 +116,7 @@ def _write(
     tools = prompt_tools(turn, seen, route.tools if isinstance(route, UseTools) else None)
     most = turn.tokens_left
     request = GenerationRequest(
-        messages=prompt_messages(turn, seen, tools, most),
+        messages=prompt_messages(turn, None if isinstance(route, UseTools) else seen, tools, most),
         tools=[tool.spec for tool in tools],
         constraint=constraint,
         max_tokens=most,

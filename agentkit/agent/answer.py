@@ -37,7 +37,7 @@ def answer_from_passages(
         return wiring.replies.declined("no_evidence")
     answer = answer_from_evidence(
         turn.text,
-        [Evidence(text=p.text, source=f"{p.document}#{p.heading}") for p in found],
+        [Evidence(text=p.text, source=f"{p.document}#{p.heading}", title=p.heading) for p in found],
         generator=wiring.generator,
         encoder=wiring.encoder,
         judge=wiring.judge,
@@ -90,7 +90,7 @@ def _try_again(
     tools = prompt_tools(turn, seen, None)
     most = turn.tokens_left
     request = GenerationRequest(
-        messages=prompt_messages(turn, seen, tools, most, (assistant(proposal), user(note))),
+        messages=prompt_messages(turn, None, tools, most, (assistant(proposal), user(note))),
         tools=[tool.spec for tool in tools],
         constraint=FreeText(),
         max_tokens=most,

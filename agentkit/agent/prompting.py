@@ -29,13 +29,18 @@ def prompt_tools(turn: Turn, seen: Perception, bound: Sequence[Tool] | None) -> 
 
 
 def prompt_messages(
-    turn: Turn, seen: Perception, tools: Sequence[Tool], reply_tokens: int, correction: Sequence[Message] = ()
+    turn: Turn,
+    seen: Perception | None,
+    tools: Sequence[Tool],
+    reply_tokens: int,
+    correction: Sequence[Message] = (),
 ) -> tuple[Message, ...]:
     """The messages of a prompt that fits the context window.
 
     Args:
         turn: The turn.
-        seen: What was perceived: recalled facts and passages go before the user's words.
+        seen: What was perceived: recalled facts and passages go before the user's words. None leaves them out:
+            filling in the arguments of a call does not need them, and they are no source for one.
         tools: Tools that are described.
         reply_tokens: Room left for the reply.
         correction: A rejected proposal and what was wrong with it; part of this prompt only.
@@ -51,10 +56,10 @@ def prompt_messages(
     )
 
 
-def user_message(turn: Turn, seen: Perception) -> User:
+def user_message(turn: Turn, seen: Perception | None) -> User:
     """The user's words, preceded by what was recalled and found; each part keeps its trust label."""
     said = Part(text=turn.text, trust="user")
-    if not seen.memories and not seen.passages:
+    if seen is None or not (seen.memories or seen.passages):
         return User(parts=(said,))
     context = turn.wiring.prompts.render(
         "turn_context",

@@ -45,10 +45,12 @@ class Evidence:
     Args:
         text: A passage, a fact, or a tool's result (JSON is made readable).
         source: What a citation calls it.
+        title: The headings above it; compared with the question, not quoted.
     """
 
     text: str
     source: str
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,9 @@ def answer_from_evidence(
     """
     started = time.perf_counter()
     vector = encoder.encode([question])[0] if question_vector is None else question_vector
-    parts = [(each.source, part) for each in evidence for part in pieces(readable(each.text))]
-    passages = compare(vector, [part for _, part in parts], encoder)
+    cut = [(each, part) for each in evidence for part in pieces(readable(each.text))]
+    passages = compare(vector, [part for _, part in cut], encoder, [each.title for each, _ in cut])
+    parts = [(each.source, part) for each, part in cut]
     kept = _affordable(passages)
     judgement = judge.judge(question, [passages[index] for index in kept])
     judged = AnswerabilityJudged(

@@ -100,16 +100,23 @@ def _said(value: JsonValue) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def compare(question_vector: Vectors, texts: Sequence[str], encoder: Encoder) -> tuple[Passage, ...]:
+def compare(
+    question_vector: Vectors, texts: Sequence[str], encoder: Encoder, titles: Sequence[str] = ()
+) -> tuple[Passage, ...]:
     """Compare a question with every text and every sentence of it, in one pass of the encoder.
 
     Args:
         question_vector: float32 [d], length 1.
         texts: Readable evidence.
         encoder: The encoder that made the vector.
+        titles: The headings above each text, empty where there are none: "From 9 to 18" is no answer to a
+            question about opening hours without the heading that says so.
     """
     parts = [sentences(text) for text in texts]
-    rows = [row for text, part in zip(texts, parts, strict=True) for row in (text, *part)]
+    titled = [
+        f"{title}\n{text}".strip() for title, text in zip(titles or [""] * len(texts), texts, strict=True)
+    ]
+    rows = [row for whole, part in zip(titled, parts, strict=True) for row in (whole, *part)]
     if not rows:
         return ()
     similarities = [float(value) for value in encoder.encode(rows) @ question_vector]  # [n, d] @ [d]
