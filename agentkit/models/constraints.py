@@ -22,7 +22,7 @@ from agentkit.errors import ConstraintUnsupported
 from agentkit.messages import ToolSpec
 from agentkit.models.dialects.protocol import CallFrame, Dialect, Segment
 from agentkit.models.protocols import CallTools, Constraint, FreeText, Grammar, JsonSchema, Regex
-from agentkit.models.schema_support import closed, enforceable
+from agentkit.models.schema_support import enforceable, narrowed
 from agentkit.models.tokens import TokenCodec
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def call_grammar(
 
     rules: list[str] = []
     for index, tool in enumerate(tools):
-        schema = closed(enforceable(tool.parameters, where=f"tool {tool.name}"))
+        schema = narrowed(enforceable(tool.parameters, where=f"tool {tool.name}"))
         arguments = json.dumps({"type": "object", **schema, "x-guidance": _JSON_STYLE}, ensure_ascii=False)
         name = _quoted(json.dumps(tool.name, ensure_ascii=False))
         rules.append(f"call{index}: {name} {literal(frame.middle)} %json {arguments}")

@@ -30,6 +30,11 @@ _PREFILL_TOKENS: Final = 512
 """Prompt tokens per forward pass: about a second of work, so that a cancelled prompt stops within a
 second."""
 
+_LOOP_TOKENS: Final = 24
+"""A line of a table or a list of equal numbers may repeat a token; this many repeated ones are a loop."""
+_LONGEST_PERIOD: Final = 24
+"""A sentence of some fifteen words."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -234,14 +239,31 @@ def decode(
             yield Step(finish=limits.interrupted(), complete=matcher.complete)
             return
 
-        # 4. The constraint's mask, then the choice.
+        # 4. The constraint's mask, without the token that would go round in circles once more; then the choice.
         allowed = torch.from_numpy(matcher.mask())  # bool [vocabulary]
+        again = token_of_a_loop(sequence[len(prompt) :])
+        if again is not None and int(allowed.sum()) > 1:
+            allowed = allowed.index_fill(0, torch.tensor([again]), value=False)
         token = choose(logits[0], allowed, sequence[len(prompt) :])
         if token in end_ids:
             yield Step(finish="stop", complete=True)
             return
         matcher.accept(token)
         chosen = [token]
+
+
+def token_of_a_loop(written: Sequence[int]) -> int | None:
+    """The token that would continue a loop at the end of `written`, if there is one.
+
+    Small models fall into loops ("I'm sorry, I'm sorry, …") that the most probable token never leaves. A loop is
+    the same run of up to `_LONGEST_PERIOD` tokens at least four times in a row, `_LOOP_TOKENS` or more in all.
+    """
+    for period in range(1, _LONGEST_PERIOD + 1):
+        length = max(_LOOP_TOKENS, 4 * period)
+        tail = written[-length:]
+        if len(tail) == length and all(a == b for a, b in zip(tail, tail[period:], strict=False)):
+            return tail[-period]
+    return None
 
 
 class Chooser:

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 from agentkit.errors import ConstraintError, RequestError
 from agentkit.messages import Assistant, text_of
 from agentkit.models.call_rows import CallPrediction, CallRow, as_declared, read_call_rows
-from agentkit.models.call_rules import CALL_THRESHOLD, is_about, says_something_new
+from agentkit.models.call_rules import CALL_THRESHOLD, is_about, says_something_new, without_inventions
 from agentkit.models.call_scores import CallScores, score_calls
 from agentkit.models.protocols import (
     CallTools,
@@ -48,7 +48,8 @@ def evaluate_calls(
     """What `generator` makes of each row, greedily; a row that cannot be run has a note and does not stop the rest.
 
     With `auto`, the generator calls if it would begin a call with `CALL_THRESHOLD` probability and the call then
-    uses something that the user said; else it answers with text. A call after the first must say something new.
+    uses something that the user said; else it answers with text. A call after the first must say something new, and
+    optional arguments that nobody spoke of are left out.
 
     Args:
         rows: The questions.
@@ -64,9 +65,10 @@ def evaluate_calls(
             yield CallPrediction(row.id, (), "", note=error.message)
             continue
         parameters = {tool.name: tool.parameters for tool in row.tools}
+        calls = [without_inventions(row.messages, call, parameters[call.name]) for call in reply.calls]
         calls = [
             call.model_copy(update={"arguments": as_declared(call.arguments, parameters[call.name])})
-            for call in reply.calls
+            for call in calls
         ]
         yield CallPrediction(row.id, tuple(calls), text_of(reply))
 

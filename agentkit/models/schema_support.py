@@ -77,6 +77,8 @@ _NOT_ENFORCED: Final = frozenset(
 6.5)."""
 _HARMLESS: Final[Mapping[str, Any]] = {"uniqueItems": False, "minContains": 0, "unevaluatedProperties": True}
 """Keywords that are not enforced but ask for nothing with this value."""
+_MOST_ITEMS: Final = 50
+"""Bound of a list in a call where the schema has none: longer ones are a model going round in circles."""
 _SCHEMA_MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _SCHEMA_LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _SCHEMAS: Final = frozenset({"items", "additionalProperties", "additionalItems"})
@@ -100,16 +102,16 @@ def enforceable(schema: Any, *, where: str = "schema") -> dict[str, Any]:
     return {} if result is True else result
 
 
-def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` with `additionalProperties: false` wherever an object lists its properties and says nothing
-    else.
+def narrowed(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` for a small model that writes the arguments of a call: what it allows is still allowed by `schema`.
 
-    A model asked for the arguments of a tool should not invent further ones. Objects that are joined with
-    others (`allOf`, or `$ref` with siblings) stay as they are, because closing one would refuse the other's
-    properties.
+    An object that lists its properties gets no further ones (`additionalProperties: false`), because a model
+    should not invent any. A list without a bound gets one, because a model that repeats itself would write until
+    its tokens are used up. Objects that are joined with others (`allOf`, or `$ref` with siblings) stay open:
+    closing one would refuse the other's properties.
     """
-    closed_schema: dict[str, Any] = _close(schema, defs_too=not _joins(schema))
-    return closed_schema
+    result: dict[str, Any] = _narrow(schema, defs_too=not _joins(schema))
+    return result
 
 
 def _joins(schema: Any) -> bool:
@@ -186,7 +188,7 @@ def _check_objects(schema: dict[str, Any], where: str) -> None:
         raise _refused(where, f"`minProperties: {least}` where keys are not all listed in `properties`")
 
 
-def _close(schema: Any, *, defs_too: bool) -> Any:
+def _narrow(schema: Any, *, defs_too: bool) -> Any:
     if not isinstance(schema, dict):
         return schema
     result: dict[str, Any] = {}
@@ -195,13 +197,16 @@ def _close(schema: Any, *, defs_too: bool) -> Any:
         if key in {"$defs", "definitions"} and not defs_too:
             result[key] = value
         elif key in _SCHEMA_MAPS:
-            result[key] = {name: _close(child, defs_too=defs_too) for name, child in value.items()}
+            result[key] = {name: _narrow(child, defs_too=defs_too) for name, child in value.items()}
         elif key in alternatives or (key in _SCHEMAS and isinstance(value, list)):
-            result[key] = [_close(child, defs_too=defs_too) for child in value]
+            result[key] = [_narrow(child, defs_too=defs_too) for child in value]
         elif key in _SCHEMAS:
-            result[key] = _close(value, defs_too=defs_too)
+            result[key] = _narrow(value, defs_too=defs_too)
         else:
             result[key] = value
+    is_list = schema.get("type") == "array" or "items" in schema
+    if is_list and "maxItems" not in schema and "prefixItems" not in schema:
+        result["maxItems"] = max(_MOST_ITEMS, int(schema.get("minItems", 0)))
     joined = {"allOf", "anyOf", "oneOf", "$ref", "patternProperties"} & schema.keys()
     if "properties" in schema and "additionalProperties" not in schema and not joined:
         result["additionalProperties"] = False

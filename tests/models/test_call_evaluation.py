@@ -179,7 +179,7 @@ def test_predictions_are_lines_of_json() -> None:
 def test_numbers_are_predicted_as_their_schema_declares_them() -> None:
     steps = [Calls([("area", {"base": 1, "ratio": 2, "points": [3, 4.5], "exact": True})])]
     with ScriptedGenerator(steps) as generator:
-        (made,) = evaluate_calls([row()], generator, tool_choice="required")
+        (made,) = evaluate_calls([row(asked="1 by 2, 3 to 4.5")], generator, tool_choice="required")
     assert '"base": 1, "ratio": 2.0, "points": [3.0, 4.5], "exact": true' in made.to_json()
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from agentkit.messages import ToolCall, assistant, user
-from agentkit.models.call_rules import is_about, says_something_new
+from agentkit.messages import ToolCall, assistant, system, user
+from agentkit.models.call_rules import is_about, says_something_new, without_inventions
 
 
 def call(name: str, **arguments: Any) -> ToolCall:
@@ -66,3 +66,46 @@ def test_a_call_is_about_the_question_if_it_uses_what_was_said(
     said: str, made: ToolCall, about: bool
 ) -> None:
     assert is_about([user(said)], made, SIZES) is about
+
+
+HOTEL: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "nights": {"type": "integer"},
+        "stars": {"type": "integer"},
+        "breakfast": {"type": "boolean"},
+        "room": {"enum": ["single", "double"]},
+        "wishes": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["city"],
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "arguments", "kept"),
+    [
+        ("A hotel, three nights", {"city": "Rome", "nights": 3}, {"city", "nights"}),
+        ("A hotel in Rome", {"city": "Rome", "nights": 3, "stars": 5}, {"city"}),
+        ("A hotel", {"city": "Rome", "breakfast": True, "room": "double"}, {"city", "breakfast", "room"}),
+        ("A hotel with a pool", {"city": "Rome", "wishes": ["swimming pools", "sauna"]}, {"city", "wishes"}),
+        ("A hotel", {"city": "Rome", "wishes": ["sauna"]}, {"city"}),
+        ("A hotel", {"city": "Rome", "wishes": []}, {"city", "wishes"}),
+    ],
+)
+def test_optional_arguments_that_nobody_spoke_of_are_left_out(
+    said: str, arguments: dict[str, Any], kept: set[str]
+) -> None:
+    made = without_inventions([user(said)], call("book", **arguments), HOTEL)
+    assert set(made.arguments) == kept
+
+
+def test_what_the_author_said_is_no_invention() -> None:
+    made = call("book", city="Rome", stars=4)
+    assert without_inventions([system("Always 4 stars."), user("Rome")], made, HOTEL) == made
+
+
+def test_nothing_is_left_out_that_the_schema_needs() -> None:
+    either = {**HOTEL, "required": [], "minProperties": 1}
+    made = call("book", stars=4)
+    assert without_inventions([user("A hotel")], made, either) == made

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agentkit.errors import ConstraintUnmet, ContextOverflow
 from agentkit.messages import Message, ToolSpec, assistant, text_of, user
-from agentkit.models.decode import Chooser, PrefixCache, Work
+from agentkit.models.decode import Chooser, PrefixCache, Work, token_of_a_loop
 from agentkit.models.dialects import encode
 from agentkit.models.protocols import (
     CallTools,
@@ -268,6 +268,30 @@ def test_a_penalty_makes_what_was_written_less_likely() -> None:
     assert choose(torch.tensor([3.0, 2.0, -1.0]), everything, [0]) == 1
     assert choose(torch.tensor([-1.0, -1.5, -9.0]), everything, [0]) == 1
     assert choose(torch.tensor([3.0, 2.0, -1.0]), everything, []) == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "token"),
+    [
+        ([], None),
+        ([5] * 23, None),
+        ([1, 5] + [5] * 23, 5),
+        ([7, 8, 9] * 7, None),
+        ([7, 8, 9] * 8, 7),
+        ([7, 8, 9] * 8 + [7], 8),
+        (list(range(20)) * 3, None),
+        (list(range(20)) * 4, 0),
+        (list(range(100)), None),
+    ],
+)
+def test_a_loop_is_a_run_of_tokens_many_times_in_a_row(written: list[int], token: int | None) -> None:
+    assert token_of_a_loop(written) == token
+
+
+def test_a_loop_is_left() -> None:
+    finished = ask(tiny_generator(), constraint=Regex("(ab)+c"), max_tokens=200)
+    assert finished.text == "ab" * ((len(finished.text) - 1) // 2) + "c"
+    assert len(finished.text) < 40
 
 
 def test_what_is_not_allowed_is_never_chosen() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from agentkit.errors import ConstraintUnsupported
 from agentkit.models.schema_check import violations
-from agentkit.models.schema_support import closed, enforceable
+from agentkit.models.schema_support import enforceable, narrowed
 
 REFUSED: list[tuple[str, Any, str]] = [
     ("not", {"not": {"type": "string"}}, "`not`"),
@@ -62,18 +62,21 @@ def test_a_property_may_have_any_name() -> None:
     assert enforceable(schema) == schema
 
 
-def test_objects_are_closed_unless_they_say_otherwise_or_are_joined() -> None:
+def test_objects_are_closed_and_lists_bounded_unless_they_say_otherwise_or_are_joined() -> None:
     inner = {"type": "object", "properties": {"a": {"type": "string"}}}
-    assert closed(inner) == inner | {"additionalProperties": False}
-    assert closed({"type": "array", "items": inner})["items"] == inner | {"additionalProperties": False}
-    assert closed({"anyOf": [inner]})["anyOf"][0] == inner | {"additionalProperties": False}
+    assert narrowed(inner) == inner | {"additionalProperties": False}
+    assert narrowed({"type": "array", "items": inner})["items"] == inner | {"additionalProperties": False}
+    assert narrowed({"type": "array", "items": inner})["maxItems"] == 50
+    assert narrowed({"type": "array", "minItems": 70})["maxItems"] == 70
+    assert narrowed({"anyOf": [inner]})["anyOf"][0] == inner | {"additionalProperties": False}
     for untouched in (
         inner | {"additionalProperties": True},
         {"type": "object"},
+        {"type": "array", "maxItems": 99},
         {"allOf": [inner, inner]},
         {"$ref": "#/$defs/x", "properties": {}, "$defs": {"x": inner}},
     ):
-        assert closed(untouched) == untouched
+        assert narrowed(untouched) == untouched
 
 
 VALID: list[tuple[Any, Any]] = [
