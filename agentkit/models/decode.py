@@ -7,7 +7,7 @@ tokens may come; where only one can, it is taken without looking at the model an
 successors in the forward pass of the next free token: on a processor, eight tokens cost about as much as
 one.
 
-`PrefixCache` keeps the key-value states of the last sequence. The next prompt reuses the tokens that it
+`PrefixCache` keeps the key-value states of one sequence (`prefix_pool` keeps a few). The next prompt reuses the tokens that it
 shares with it from the start, which is most of a conversation.
 """
 
@@ -80,14 +80,25 @@ class PrefixCache:
 
     Args:
         model: A transformers causal language model in evaluation mode.
+        lock: Held during a pass; caches of one model share it.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, lock: threading.Lock | None = None) -> None:
         self._model = model
         self._tokens: list[int] = []
         self._states: Any = None
         self._final: torch.Tensor | None = None  # float32 [1, vocabulary]: logits after the last of `_tokens`
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
+
+    @property
+    def length(self) -> int:
+        """How many tokens the states are of."""
+        return len(self._tokens)
+
+    def shared_with(self, sequence: Sequence[int]) -> int:
+        """How many tokens a sequence shares with the states, from the start."""
+        pairs = enumerate(zip(self._tokens, sequence, strict=False))
+        return next((i for i, (known, wanted) in pairs if known != wanted), min(self.length, len(sequence)))
 
     def logits(
         self, sequence: Sequence[int], *, work: Work, limits: Limits | None = None, keep: int = 1
@@ -132,13 +143,8 @@ class PrefixCache:
 
     def _share(self, sequence: Sequence[int], most: int) -> int:
         """Keep the states of the longest common beginning, at most `most` tokens; how many they are."""
-        shared = 0
-        for known, wanted in zip(self._tokens[:most], sequence, strict=False):
-            if known != wanted:
-                break
-            shared += 1
-        self._truncate(shared)
-        return len(self._tokens)
+        self._truncate(min(most, self.shared_with(sequence)))
+        return self.length
 
     def _truncate(self, length: int) -> None:
         surplus = len(self._tokens) - length

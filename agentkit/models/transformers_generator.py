@@ -32,8 +32,9 @@ from agentkit.models.tokenizer_file import load_codec
 from agentkit.models.tokens import Detokenizer, TokenCodec
 
 if TYPE_CHECKING:
-    from agentkit.models.decode import PrefixCache, Work
+    from agentkit.models.decode import Work
     from agentkit.models.folder import ModelFolder
+    from agentkit.models.prefix_pool import PrefixPool
 
 
 class TransformersGenerator:
@@ -58,7 +59,7 @@ class TransformersGenerator:
         name: str,
         context_length: int,
     ) -> None:
-        from agentkit.models.decode import PrefixCache
+        from agentkit.models.prefix_pool import PrefixPool
 
         self.name = name
         self.context_length = context_length
@@ -68,7 +69,7 @@ class TransformersGenerator:
         self._constraints = ConstraintCompiler(codec, dialect, self._end_ids)
         beginnings = [codec.encode_text(beginning)[0] for beginning in dialect.calls.beginnings]
         self._call_beginnings = {*beginnings, *encode(dialect.calls.opening, codec)[:1]}
-        self._cache: PrefixCache | None = PrefixCache(model)
+        self._pool: PrefixPool | None = PrefixPool(model)
 
     @classmethod
     def load(cls, folder: ModelFolder, *, dtype: str = "auto") -> TransformersGenerator:
@@ -126,7 +127,7 @@ class TransformersGenerator:
         limits = Limits(min(request.max_tokens, room), request.deadline, request.cancel)
         reply = _Reply(self.codec)
         steps = decode(
-            self._open_cache(),
+            self._open_pool().for_prompt(prompt),
             prompt,
             matcher,
             end_ids=self._end_ids,
@@ -165,7 +166,7 @@ class TransformersGenerator:
                 f"the question has {len(prompt)} tokens, the window of {self.name} {self.context_length}",
                 hint="Shorten what is asked about.",
             )
-        cache, work = self._open_cache(), Work()
+        cache, work = self._open_pool().for_prompt(prompt), Work()
         call = -math.inf
         if () in options:
             call = score_first_tokens(cache, prompt, self._call_beginnings, work=work)
@@ -174,12 +175,12 @@ class TransformersGenerator:
 
     def close(self) -> None:
         """See `Generator`."""
-        self._cache = None
+        self._pool = None
 
-    def _open_cache(self) -> PrefixCache:
-        if self._cache is None:
+    def _open_pool(self) -> PrefixPool:
+        if self._pool is None:
             raise RuntimeError(f"the generator {self.name} has been closed")
-        return self._cache
+        return self._pool
 
     def _prompt(self, messages: Sequence[Message], tools: Sequence[ToolSpec], prefix: str) -> list[int]:
         segments = self.dialect.render(messages, tools)
@@ -200,7 +201,9 @@ class TransformersGenerator:
         if not tools or constraint.max_calls < 1:
             return constraint
         self._constraints.matcher(replace(constraint, allow_text=False), tools)  # refuse first, compute later
-        call = score_first_tokens(self._open_cache(), prompt, self._call_beginnings, work=work)
+        call = score_first_tokens(
+            self._open_pool().for_prompt(prompt), prompt, self._call_beginnings, work=work
+        )
         if call >= math.log(CALL_THRESHOLD):
             return replace(constraint, allow_text=False)
         return replace(constraint, max_calls=0)
