@@ -7,8 +7,8 @@ tokens may come; where only one can, it is taken without looking at the model an
 successors in the forward pass of the next free token: on a processor, eight tokens cost about as much as
 one.
 
-`PrefixCache` keeps the key-value states of one sequence (`prefix_pool` keeps a few). The next prompt reuses the tokens that it
-shares with it from the start, which is most of a conversation.
+`PrefixCache` keeps the key-value states of one sequence (`prefix_pool` keeps a few). The next prompt
+reuses the tokens that it shares with it from the start, which is most of a conversation.
 """
 
 from __future__ import annotations
