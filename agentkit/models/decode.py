@@ -245,17 +245,23 @@ def decode(
             yield Step(finish=limits.interrupted(), complete=matcher.complete)
             return
 
-        # 4. The constraint's mask, without the token that would go round in circles once more; then the choice.
-        allowed = torch.from_numpy(matcher.mask())  # bool [vocabulary]
-        again = token_of_a_loop(sequence[len(prompt) :])
-        if again is not None and int(allowed.sum()) > 1:
-            allowed = allowed.index_fill(0, torch.tensor([again]), value=False)
-        token = choose(logits[0], allowed, sequence[len(prompt) :])
+        # 4. The constraint's mask, without going round in circles once more; then the choice.
+        written = sequence[len(prompt) :]
+        allowed = _out_of_the_loop(torch.from_numpy(matcher.mask()), written)  # bool [vocabulary]
+        token = choose(logits[0], allowed, written)
         if token in end_ids:
             yield Step(finish="stop", complete=True)
             return
         matcher.accept(token)
         chosen = [token]
+
+
+def _out_of_the_loop(allowed: torch.Tensor, written: Sequence[int]) -> torch.Tensor:
+    """`allowed` without the token that would continue a loop, if another one is left."""
+    again = token_of_a_loop(written)
+    if again is None or int(allowed.sum()) < 2:
+        return allowed
+    return allowed.index_fill(0, torch.tensor([again]), value=False)
 
 
 def token_of_a_loop(written: Sequence[int]) -> int | None:
