@@ -247,8 +247,7 @@ def decode(
 
         # 4. The constraint's mask, without going round in circles once more; then the choice.
         written = sequence[len(prompt) :]
-        allowed = _out_of_the_loop(torch.from_numpy(matcher.mask()), written)  # bool [vocabulary]
-        token = choose(logits[0], allowed, written)
+        token = choose(logits[0], _out_of_the_loop(torch.from_numpy(matcher.mask()), written), written)
         if token in end_ids:
             yield Step(finish="stop", complete=True)
             return
@@ -257,7 +256,7 @@ def decode(
 
 
 def _out_of_the_loop(allowed: torch.Tensor, written: Sequence[int]) -> torch.Tensor:
-    """`allowed` without the token that would continue a loop, if another one is left."""
+    """`allowed`, bool [vocabulary], without the token that would continue a loop, if another one is left."""
     again = token_of_a_loop(written)
     if again is None or int(allowed.sum()) < 2:
         return allowed
