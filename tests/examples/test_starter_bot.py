@@ -81,6 +81,6 @@ def test_the_files_of_the_bot_are_all_there(bot: Path) -> None:
         "knowledge/warranty.md",
         "replies/ask_ticket.jinja",
         "replies/repair_status.jinja",
-    "replies/request_callback.jinja",
+        "replies/request_callback.jinja",
         "scenarios/demo.yaml",
     }
