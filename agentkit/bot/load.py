@@ -15,6 +15,7 @@ from agentkit.intents import Binding, IntentModel, load_examples, train_cached
 from agentkit.knowledge import KnowledgeIndex
 from agentkit.models import Encoder, Generator, load_encoder, load_generator
 from agentkit.models.progress import Progress
+from agentkit.models.vector_cache import CachedEncoder
 from agentkit.prompts import PromptLibrary
 from agentkit.store.sqlite_store import SqliteStore
 from agentkit.tools import StaticToolset, Tool
@@ -81,14 +82,12 @@ def open_bot(
     if encoder is None or isinstance(encoder, str):
         encoder = load_encoder(encoder or config.encoder, progress=progress)
     if generator is None or isinstance(generator, str):
-        generator = load_generator(generator or config.generator, progress=progress)
+        # After the encoder, which the first turn needs first.
+        generator = load_generator(generator or config.generator, progress=progress, wait=False)
+    authored = CachedEncoder(encoder, data_folder() / "vectors.db")
     model: IntentModel | None = None
     if intents_file is not None:
-        model = train_cached(intents_file.examples, encoder, data_folder() / "intents")
-    knowledge = None
-    if sources:
-        knowledge = KnowledgeIndex(store.knowledge("default"), encoder, progress)
-        knowledge.sync(sources)
+        model = train_cached(intents_file.examples, authored, data_folder() / "intents")
     agent = Agent(
         generator=generator,
         encoder=encoder,
@@ -96,13 +95,23 @@ def open_bot(
         database=store,
         intents=model,
         bindings=bindings,
-        knowledge=knowledge,
+        knowledge=_knowledge(store, authored, sources, progress),
         prompts=prompts,
         reply_folder=folder / config.replies if config.replies else None,
         settings=config.settings(),
         now=now,
     )
     return Bot(folder, config, agent, tuple(tools), path)
+
+
+def _knowledge(
+    store: SqliteStore, encoder: Encoder, sources: list[Path], progress: Progress | None
+) -> KnowledgeIndex | None:
+    if not sources:
+        return None
+    knowledge = KnowledgeIndex(store.knowledge("default"), encoder, progress)
+    knowledge.sync(sources)
+    return knowledge
 
 
 def _existing(folder: Path, config: BotConfig) -> list[Path]:

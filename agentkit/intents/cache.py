@@ -1,7 +1,7 @@
 """Intents that are embedded and trained once: a cache whose keys are the content.
 
-An entry is a folder with the trained model and the vectors of its examples by the hash of their text, so that
-an author who changes three of a thousand examples waits for three to be embedded.
+An entry is a folder with the trained model. The vectors of the examples are kept by
+`agentkit.models.vector_cache.CachedEncoder`, if the encoder is one.
 """
 
 from __future__ import annotations
@@ -14,19 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy
-
 from agentkit.errors import ConfigurationError
 from agentkit.intents.examples import IntentExample
 from agentkit.intents.model import FORMAT, IntentModel
 from agentkit.intents.training import hash_of, train
 
 if TYPE_CHECKING:
-    from agentkit.intents.head import Floats
     from agentkit.models.protocols import Encoder
 
 _KEPT: Final = 8
-_VECTORS_FILE: Final = "vectors.safetensors"
 _ENTRY: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -37,7 +33,7 @@ def train_cached(examples: Sequence[IntentExample], encoder: Encoder, folder: Pa
 
     Args:
         examples: See `agentkit.intents.train`.
-        encoder: Embeds the texts that the cache has no vector of.
+        encoder: Embeds the texts, if the cache has no model of them.
         folder: The cache; may be shared by several bots.
 
     Raises:
@@ -53,10 +49,9 @@ def train_cached(examples: Sequence[IntentExample], encoder: Encoder, folder: Pa
         with FileLock(folder / ".lock"):
             model = _cached(entry, encoder.id)
             if model is None:
-                vectors = _embed([example.text for example in examples], encoder, _known(folder, encoder.id))
+                vectors = encoder.encode([example.text for example in examples])
                 model = train(examples, vectors, encoder.id)
                 model.save(entry)
-                _write_vectors(entry / _VECTORS_FILE, examples, vectors, encoder.id)
             os.utime(entry)
             _prune(folder)
     except OSError as error:
@@ -76,47 +71,6 @@ def _cached(entry: Path, encoder_id: str) -> IntentModel | None:
     except ConfigurationError:
         shutil.rmtree(entry)
         return None
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-
-
-def _embed(texts: list[str], encoder: Encoder, known: dict[bytes, Floats]) -> Floats:
-    """Vectors of all texts, float32 [n, d]; the encoder sees each unknown text once."""
-    unknown = list(dict.fromkeys(text for text in texts if _digest(text) not in known))
-    if unknown:
-        for text, vector in zip(unknown, encoder.encode(unknown), strict=True):
-            known[_digest(text)] = vector
-    empty = numpy.zeros((0, encoder.dimension), dtype=numpy.float32)
-    return numpy.stack([known[_digest(text)] for text in texts]) if texts else empty
-
-
-def _known(folder: Path, encoder_id: str) -> dict[bytes, Floats]:
-    """Vectors of this encoder in all entries, by the digest of their text."""
-    from safetensors import SafetensorError, safe_open
-
-    known: dict[bytes, Floats] = {}
-    for path in folder.glob(f"*/{_VECTORS_FILE}"):
-        try:
-            with safe_open(path, framework="numpy") as file:
-                if (file.metadata() or {}).get("encoder_id") != encoder_id:
-                    continue
-                digests, vectors = file.get_tensor("digests"), file.get_tensor("vectors")
-        except SafetensorError:
-            continue  # damaged: what it held is embedded again
-        known.update((digest.tobytes(), vector) for digest, vector in zip(digests, vectors, strict=True))
-    return known
-
-
-def _write_vectors(path: Path, examples: Sequence[IntentExample], vectors: Floats, encoder_id: str) -> None:
-    from safetensors.numpy import save_file
-
-    digests = numpy.frombuffer(b"".join(_digest(example.text) for example in examples), dtype=numpy.uint8)
-    fresh = path.with_suffix(".partial")
-    table = digests.reshape(len(examples), -1)
-    save_file({"digests": table, "vectors": vectors}, fresh, metadata={"encoder_id": encoder_id})
-    fresh.replace(path)
 
 
 def _prune(folder: Path) -> None:

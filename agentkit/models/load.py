@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentkit.errors import ModelRefused
+from agentkit.models.background import BackgroundGenerator
 from agentkit.models.catalogue import ModelKind, load_catalogue
 from agentkit.models.resolve import resolve
 
@@ -14,13 +15,17 @@ if TYPE_CHECKING:
     from agentkit.models.protocols import Encoder, Generator
 
 
-def load_generator(reference: str, *, progress: Progress | None = None, dtype: str = "auto") -> Generator:
+def load_generator(
+    reference: str, *, progress: Progress | None = None, dtype: str = "auto", wait: bool = True
+) -> Generator:
     """Load a generator, fetching its weights if they are not there.
 
     Args:
         reference: A name of the catalogue, a folder, or a Hugging Face id.
         progress: Told what is fetched.
         dtype: `bfloat16`, `float32`, or `auto`: bfloat16 where the processor computes with it.
+        wait: False returns as soon as the files are there; another thread loads them, and who first needs the
+            generator waits for it (and gets the error, if they cannot be loaded).
 
     Raises:
         ModelNotFound: The reference names no model.
@@ -28,9 +33,13 @@ def load_generator(reference: str, *, progress: Progress | None = None, dtype: s
         ModelRefused: The model is no generator, or its files are not loaded.
     """
     folder = _of_kind(resolve(reference, progress), "generator")
-    from agentkit.models.transformers_generator import TransformersGenerator
 
-    return TransformersGenerator.load(folder, dtype=dtype)
+    def load() -> Generator:
+        from agentkit.models.transformers_generator import TransformersGenerator
+
+        return TransformersGenerator.load(folder, dtype=dtype)
+
+    return load() if wait else BackgroundGenerator(folder.name, load)
 
 
 def load_encoder(reference: str, *, progress: Progress | None = None) -> Encoder:

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, TypedDict
@@ -23,6 +22,7 @@ from agentkit.testing import Calls, FixedClock, HashingEncoder, ScriptedGenerato
 from agentkit.tools import Authority, Tool, ToolContext, tool
 from tests.agent.desk import BINDINGS, intents
 from tests.crash_ledger import Ledger
+from tests.forks import done_in_forks
 
 USER: Final = "ada"
 NO_KILL: Final = -1
@@ -139,22 +139,9 @@ def play(job: Job, model: IntentModel) -> list[str]:
 
 def main() -> None:
     """Play each job in a fork of its own and print how they ended: a signal's number, or 0."""
-    ends = []
     model = intents()
-    for job in json.loads(Path(sys.argv[1]).read_text()):
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                play(job, model)
-                status = 0
-            finally:  # never into the loop of the process that this one was forked from
-                if status:
-                    traceback.print_exc()
-                os._exit(status)
-        _, status = os.waitpid(child, 0)
-        ends.append(os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
-    print(json.dumps(ends))
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    print(json.dumps(done_in_forks(jobs, lambda job: play(job, model))))
 
 
 if __name__ == "__main__":

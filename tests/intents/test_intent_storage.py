@@ -142,26 +142,6 @@ def test_other_examples_or_another_encoder_train_anew(tmp_path: Path) -> None:
     assert (encoder.passes, other.passes) == (2, 1)
 
 
-def test_only_new_examples_are_embedded(tmp_path: Path) -> None:
-    encoder = CountingEncoder()
-    train_cached(bakery(), encoder, tmp_path)
-    assert encoder.texts == 32
-    changed = [*bakery(strangers=2)[1:], IntentExample("one more cake", "order_cake")]
-    model = train_cached(changed, encoder, tmp_path)
-    assert encoder.texts == 35
-    alone = train(changed, HashingEncoder().encode([example.text for example in changed]), encoder.id)
-    assert numpy.array_equal(model.head.weight, alone.head.weight)
-
-
-def test_damaged_vectors_are_embedded_again(tmp_path: Path) -> None:
-    encoder = CountingEncoder()
-    train_cached(bakery(), encoder, tmp_path)
-    (path,) = tmp_path.glob("*/vectors.safetensors")
-    path.write_bytes(path.read_bytes()[:-5])
-    train_cached(bakery(strangers=1), encoder, tmp_path)
-    assert encoder.texts == 32 + 33
-
-
 def test_a_damaged_cache_entry_is_made_again(tmp_path: Path) -> None:
     encoder = CountingEncoder()
     train_cached(bakery(), encoder, tmp_path)

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from agentkit.messages import Assistant, ToolCall, ToolEffect, ToolResult, assis
 from agentkit.store.protocol import JournalRow, OpenTurn, UserStore
 from agentkit.store.sqlite_store import SqliteStore
 from tests.crash_ledger import Ledger
+from tests.forks import done_in_forks
 from tests.store.samples import memory, remembered, trace
 
 TENANT: Final = "shop"
@@ -187,21 +187,7 @@ def play(job: Job) -> list[str]:
 
 def main() -> None:
     """Play each job in a fork of its own and print how they ended: a signal's number, or 0."""
-    ends = []
-    for job in json.loads(Path(sys.argv[1]).read_text()):
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                play(job)
-                status = 0
-            finally:  # never into the loop of the process that this one was forked from
-                if status:
-                    traceback.print_exc()
-                os._exit(status)
-        _, status = os.waitpid(child, 0)
-        ends.append(os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
-    print(json.dumps(ends))
+    print(json.dumps(done_in_forks(json.loads(Path(sys.argv[1]).read_text()), play)))
 
 
 if __name__ == "__main__":
