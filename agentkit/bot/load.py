@@ -13,7 +13,7 @@ from agentkit.bot.config import CONFIG_FILE, BotConfig, config_error, load_confi
 from agentkit.bot.data import data_folder, database_of
 from agentkit.intents import Binding, IntentModel, load_examples, train_cached
 from agentkit.knowledge import KnowledgeIndex
-from agentkit.models import Encoder, Generator, load_encoder, load_generator
+from agentkit.models import Encoder, Generator, LazyGenerator, load_encoder, load_generator_lazily
 from agentkit.models.progress import Progress
 from agentkit.models.vector_cache import CachedEncoder
 from agentkit.prompts import PromptLibrary
@@ -32,6 +32,7 @@ class Bot:
         agent: The wired agent.
         tools: Its tools.
         database: Where it keeps conversations and memories.
+        generator: What writes; loaded when it is first needed.
     """
 
     folder: Path
@@ -39,6 +40,12 @@ class Bot:
     agent: Agent
     tools: tuple[Tool, ...]
     database: Path
+    generator: Generator
+
+    def warm_up(self) -> None:
+        """Load the generator in another thread, if it is not loaded: for while a person types."""
+        if isinstance(self.generator, LazyGenerator):
+            self.generator.start_loading()
 
     def close(self) -> None:
         """Close the store and free the models."""
@@ -82,8 +89,7 @@ def open_bot(
     if encoder is None or isinstance(encoder, str):
         encoder = load_encoder(encoder or config.encoder, progress=progress)
     if generator is None or isinstance(generator, str):
-        # After the encoder, which the first turn needs first.
-        generator = load_generator(generator or config.generator, progress=progress, wait=False)
+        generator = load_generator_lazily(generator or config.generator, progress=progress)
     authored = CachedEncoder(encoder, data_folder() / "vectors.db")
     model: IntentModel | None = None
     if intents_file is not None:
@@ -101,7 +107,7 @@ def open_bot(
         settings=config.settings(),
         now=now,
     )
-    return Bot(folder, config, agent, tuple(tools), path)
+    return Bot(folder, config, agent, tuple(tools), path, generator)
 
 
 def _knowledge(

@@ -51,6 +51,7 @@ def converse(bot: Bot, user: str, conversation: str, *, steps: bool) -> None:
         out.print(
             Text(f"{bot.config.name}, signed in as {user}. /help shows what you can type.", style="dim")
         )
+        bot.warm_up()  # while the person types
     while True:
         try:
             line = _read(interactive)

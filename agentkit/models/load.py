@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentkit.errors import ModelRefused
-from agentkit.models.background import BackgroundGenerator
 from agentkit.models.catalogue import ModelKind, load_catalogue
+from agentkit.models.lazy_generator import LazyGenerator
 from agentkit.models.resolve import resolve
 
 if TYPE_CHECKING:
@@ -15,31 +15,37 @@ if TYPE_CHECKING:
     from agentkit.models.protocols import Encoder, Generator
 
 
-def load_generator(
-    reference: str, *, progress: Progress | None = None, dtype: str = "auto", wait: bool = True
-) -> Generator:
+def load_generator(reference: str, *, progress: Progress | None = None, dtype: str = "auto") -> Generator:
     """Load a generator, fetching its weights if they are not there.
 
     Args:
         reference: A name of the catalogue, a folder, or a Hugging Face id.
         progress: Told what is fetched.
         dtype: `bfloat16`, `float32`, or `auto`: bfloat16 where the processor computes with it.
-        wait: False returns as soon as the files are there; another thread loads them, and who first needs the
-            generator waits for it (and gets the error, if they cannot be loaded).
 
     Raises:
         ModelNotFound: The reference names no model.
         ModelFetchError: The weights could not be fetched.
         ModelRefused: The model is no generator, or its files are not loaded.
     """
+    return _generator(_of_kind(resolve(reference, progress), "generator"), dtype)
+
+
+def load_generator_lazily(
+    reference: str, *, progress: Progress | None = None, dtype: str = "auto"
+) -> LazyGenerator:
+    """A generator whose files are there, but which is loaded only when it is needed or `start_loading` is called.
+
+    Arguments and errors are those of `load_generator`; what is found only while loading is raised by the first use.
+    """
     folder = _of_kind(resolve(reference, progress), "generator")
+    return LazyGenerator(folder.name, lambda: _generator(folder, dtype))
 
-    def load() -> Generator:
-        from agentkit.models.transformers_generator import TransformersGenerator
 
-        return TransformersGenerator.load(folder, dtype=dtype)
+def _generator(folder: ModelFolder, dtype: str) -> Generator:
+    from agentkit.models.transformers_generator import TransformersGenerator
 
-    return load() if wait else BackgroundGenerator(folder.name, load)
+    return TransformersGenerator.load(folder, dtype=dtype)
 
 
 def load_encoder(reference: str, *, progress: Progress | None = None) -> Encoder:

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS vectors (
 CREATE INDEX IF NOT EXISTS vectors_by_use ON vectors (used);
 """
 _MOST: Final = 100_000  # vectors; 150 MB at 384 dimensions
+_NOTED_EVERY: Final = 86_400.0  # seconds
 _WAIT: Final = 30.0  # seconds for another process that writes
 
 
@@ -113,7 +114,11 @@ class CachedEncoder:
             "INSERT OR REPLACE INTO vectors (key, vector, used) VALUES (?, ?, ?)",
             [(key, vector.astype("<f4").tobytes(), now) for key, vector in fresh.items()],
         )
-        connection.executemany("UPDATE vectors SET used = ? WHERE key = ?", [(now, key) for key in used])
+        # Noted once a day: a cache that is only read should cost no write to the disk.
+        connection.executemany(
+            "UPDATE vectors SET used = ? WHERE key = ? AND used < ?",
+            [(now, key, now - _NOTED_EVERY) for key in used],
+        )
         (count,) = connection.execute("SELECT count(*) FROM vectors").fetchone()
         if count > self._most:
             connection.execute(
