@@ -56,6 +56,10 @@ class TokenMatcher(Protocol):
         """Tokens that must come next because nothing else can; they are accepted already."""
         ...
 
+    def agreeing(self, tokens: Sequence[int]) -> int:
+        """How many of these tokens, from the start, could come next one after another; nothing is accepted."""
+        ...
+
     @property
     def complete(self) -> bool:
         """The text so far satisfies the constraint."""
@@ -88,6 +92,10 @@ class FreeMatcher:
     def forced(self) -> list[int]:
         """See `TokenMatcher`."""
         return []
+
+    def agreeing(self, tokens: Sequence[int]) -> int:
+        """See `TokenMatcher`."""
+        return next((i for i, token in enumerate(tokens) if not self._mask[token]), len(tokens))
 
 
 class GrammarMatcher:
@@ -129,6 +137,10 @@ class GrammarMatcher:
             self._matcher.consume_tokens(tokens)
         self._check()
         return list(tokens)
+
+    def agreeing(self, tokens: Sequence[int]) -> int:
+        """See `TokenMatcher`."""
+        return int(self._matcher.validate_tokens(list(tokens)))
 
     @property
     def complete(self) -> bool:

@@ -21,14 +21,14 @@ def load_generator(reference: str, *, progress: Progress | None = None, dtype: s
     Args:
         reference: A name of the catalogue, a folder, or a Hugging Face id.
         progress: Told what is fetched.
-        dtype: `bfloat16`, `float32`, or `auto`: bfloat16 where the processor computes with it.
+        dtype: `int8`, `bfloat16`, `float32`, or `auto`: the best one on this machine, measured the first time.
 
     Raises:
         ModelNotFound: The reference names no model.
         ModelFetchError: The weights could not be fetched.
         ModelRefused: The model is no generator, or its files are not loaded.
     """
-    return _generator(_of_kind(resolve(reference, progress), "generator"), dtype)
+    return _generator(_of_kind(resolve(reference, progress), "generator"), dtype, progress)
 
 
 def load_generator_lazily(
@@ -39,13 +39,13 @@ def load_generator_lazily(
     Arguments and errors are those of `load_generator`; what is found only while loading is raised by the first use.
     """
     folder = _of_kind(resolve(reference, progress), "generator")
-    return LazyGenerator(folder.name, lambda: _generator(folder, dtype))
+    return LazyGenerator(folder.name, lambda: _generator(folder, dtype, progress))
 
 
-def _generator(folder: ModelFolder, dtype: str) -> Generator:
-    from agentkit.models.transformers_generator import TransformersGenerator
+def _generator(folder: ModelFolder, dtype: str, progress: Progress | None) -> Generator:
+    from agentkit.models.local_generator import LocalGenerator
 
-    return TransformersGenerator.load(folder, dtype=dtype)
+    return LocalGenerator.load(folder, dtype=dtype, progress=progress)
 
 
 def load_encoder(reference: str, *, progress: Progress | None = None) -> Encoder:
