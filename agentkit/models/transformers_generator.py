@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agentkit.errors import ConstraintUnmet, ContextOverflow
 from agentkit.messages import Message, ToolSpec, assistant
 from agentkit.models.call_rules import CALL_THRESHOLD
+from agentkit.models.codec_loading import load_codec_file
 from agentkit.models.constraints import ConstraintCompiler
 from agentkit.models.decode import Step
 from agentkit.models.dialects import Dialect, choose_dialect, encode, text, written
@@ -28,7 +29,6 @@ from agentkit.models.protocols import (
     TextChunk,
     Usage,
 )
-from agentkit.models.tokenizer_file import load_codec
 from agentkit.models.tokens import Detokenizer, TokenCodec
 
 if TYPE_CHECKING:
@@ -84,10 +84,8 @@ class TransformersGenerator:
         """
         settings = ModelSettings(folder.path)
         model = load_pretrained(folder, "AutoModelForCausalLM", number_format(dtype))
-        codec = load_codec(
-            settings.text("tokenizer.json"),
-            where=str(folder.path / "tokenizer.json"),
-            size=model.config.get_text_config().vocab_size,
+        codec = load_codec_file(
+            folder.path / "tokenizer.json", size=model.config.get_text_config().vocab_size
         )
         dialect = choose_dialect(
             folder.dialect,
