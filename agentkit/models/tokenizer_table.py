@@ -98,14 +98,13 @@ def write_table(table: TokenizerTable, path: Path, source_sha256: str) -> None:
     about = {
         "format": FORMAT,
         "source_sha256": source_sha256,
-        "content_sha256": _digest(arrays),
         "pattern": table.pattern,
         "markup": table.markup,
         "control": json.dumps(dict(table.control), ensure_ascii=False),
         "unused": json.dumps(sorted(table.unused)),
         "indirect": json.dumps(sorted(table.indirect)),
     }
-    data = save(arrays, metadata=about)
+    data = save(arrays, metadata={**about, "content_sha256": _digest(about, arrays)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
@@ -139,7 +138,7 @@ def read_table(path: Path, source_sha256: str) -> TokenizerTable | None:
             if about.get("format") != FORMAT or about.get("source_sha256") != source_sha256:
                 raise ValueError("it belongs to another version or another tokenizer")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
-        if _digest(arrays) != about.get("content_sha256"):
+        if about.pop("content_sha256", "") != _digest(about, arrays):
             raise ValueError("its content has changed")
         return _table(about, arrays)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -175,8 +174,8 @@ def _table(about: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Toke
     )
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256()
+def _digest(about: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode())
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
         digest.update(numpy.ascontiguousarray(arrays[name]).data)
