@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from agentkit.errors import ConstraintUnmet, ContextOverflow
 from agentkit.messages import Message, ToolSpec, assistant
 from agentkit.models.call_rules import CALL_THRESHOLD
+from agentkit.models.codec_loading import load_codec_file
 from agentkit.models.constraints import ConstraintCompiler
 from agentkit.models.dialects import Dialect, choose_dialect, encode, text, written
 from agentkit.models.folder import read_config
@@ -29,7 +30,6 @@ from agentkit.models.protocols import (
     TextChunk,
     Usage,
 )
-from agentkit.models.tokenizer_file import load_codec
 from agentkit.models.tokens import Detokenizer, TokenCodec
 
 if TYPE_CHECKING:
@@ -95,11 +95,7 @@ class LocalGenerator:
             ModelRefused: Files that are missing, damaged or not loaded on principle.
         """
         settings = ModelSettings(folder.path)
-        codec = load_codec(
-            settings.text("tokenizer.json"),
-            where=str(folder.path / "tokenizer.json"),
-            size=settings.vocabulary,
-        )
+        codec = load_codec_file(folder.path / "tokenizer.json", size=settings.vocabulary)
         network = _network(folder, codec, dtype, progress)
         dialect = choose_dialect(
             folder.dialect,
