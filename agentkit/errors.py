@@ -14,7 +14,8 @@
     ├── ModelError                 the person who runs the machine
     │   ├── ModelFetchError        weights could not be fetched (network, disk, hash)
     │   ├── ModelNotFound          a reference that names no model
-    │   └── ModelRefused           files that are not loaded: pickles, remote code, damaged
+    │   ├── ModelRefused           files that are not loaded: pickles, remote code, damaged
+    │   └── ModelServerError       a model server that is not there, refuses, fails or sends nonsense
     ├── RequestError               the caller of one turn
     │   ├── Busy                   the conversation is being answered elsewhere
     │   ├── ContextOverflow        what must be in the prompt does not fit the context window
@@ -120,11 +121,15 @@ class ModelFetchError(ModelError):
 
 
 class ModelNotFound(ModelError):
-    """A model reference is neither a catalogue name, nor a folder, nor a Hugging Face id that answers."""
+    """A model reference names nothing: no catalogue entry, folder or Hugging Face id, no model of its server."""
 
 
 class ModelRefused(ModelError):
     """A model folder holds something that agentkit does not load (pickle, remote code) or is damaged."""
+
+
+class ModelServerError(ModelError):
+    """A model server cannot be reached, refuses, fails, hangs or sends what is no reply; the message names it."""
 
 
 class RequestError(AgentKitError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentkit.errors import ModelRefused
+from agentkit.errors import AgentKitError, ModelRefused
 from agentkit.models.catalogue import ModelKind, load_catalogue
 from agentkit.models.lazy_generator import LazyGenerator
+from agentkit.models.openai_compatible import ServerGenerator, server_address
 from agentkit.models.resolve import resolve
 
 if TYPE_CHECKING:
@@ -19,25 +20,38 @@ def load_generator(reference: str, *, progress: Progress | None = None, dtype: s
     """Load a generator, fetching its weights if they are not there.
 
     Args:
-        reference: A name of the catalogue, a folder, or a Hugging Face id.
+        reference: A name of the catalogue, a folder, a Hugging Face id, or a model on a server that speaks the OpenAI
+            chat protocol: `http://localhost:11434/v1#qwen2.5`.
         progress: Told what is fetched.
-        dtype: `bfloat16`, `float32`, or `auto`: bfloat16 where the processor computes with it.
+        dtype: `bfloat16`, `float32`, or `auto`: bfloat16 where the processor computes with it. A server chooses itself.
 
     Raises:
         ModelNotFound: The reference names no model.
         ModelFetchError: The weights could not be fetched.
         ModelRefused: The model is no generator, or its files are not loaded.
+        ModelServerError: The server is not there or lets nobody in.
     """
+    if (server := server_address(reference)) is not None:
+        generator = ServerGenerator(server)
+        try:
+            _ = generator.context_length  # asks the server, so that a missing one is noticed here
+        except AgentKitError:
+            generator.close()
+            raise
+        return generator
     return _generator(_of_kind(resolve(reference, progress), "generator"), dtype)
 
 
 def load_generator_lazily(
     reference: str, *, progress: Progress | None = None, dtype: str = "auto"
-) -> LazyGenerator:
-    """A generator whose files are there, but which is loaded only when it is needed or `start_loading` is called.
+) -> Generator:
+    """A generator whose files are there, but which is loaded only when it is needed (a `LazyGenerator`).
 
-    Arguments and errors are those of `load_generator`; what is found only while loading is raised by the first use.
+    Arguments and errors are those of `load_generator`; what is found only while loading is raised by the first use. A
+    model on a server is there already: the first use connects to it.
     """
+    if (server := server_address(reference)) is not None:
+        return ServerGenerator(server)
     folder = _of_kind(resolve(reference, progress), "generator")
     return LazyGenerator(folder.name, lambda: _generator(folder, dtype))
 
