@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     import httpx2
 
 _GLANCE: Final = 0.05  # seconds between two looks at `cancel` and `deadline`
-    32 * 1024 * 1024
-)  # more than any reply; a server that never ends must not fill the memory
 _MOST_ERROR_BYTES: Final = 64 * 1024
 _NOT_OFFERED: Final = (404, 405, 501)
 
