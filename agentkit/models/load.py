@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from agentkit.errors import AgentKitError, ModelRefused
 from agentkit.models.catalogue import ModelKind, load_catalogue
 from agentkit.models.lazy_generator import LazyGenerator
-from agentkit.models.openai_compatible import ServerGenerator, server_address
 from agentkit.models.resolve import resolve
 
 if TYPE_CHECKING:
@@ -31,14 +30,13 @@ def load_generator(reference: str, *, progress: Progress | None = None, dtype: s
         ModelRefused: The model is no generator, or its files are not loaded.
         ModelServerError: The server is not there or lets nobody in.
     """
-    if (server := server_address(reference)) is not None:
-        generator = ServerGenerator(server)
+    if (on_server := _on_server(reference)) is not None:
         try:
-            _ = generator.context_length  # asks the server, so that a missing one is noticed here
+            _ = on_server.context_length  # asks the server, so that a missing one is noticed here
         except AgentKitError:
-            generator.close()
+            on_server.close()
             raise
-        return generator
+        return on_server
     return _generator(_of_kind(resolve(reference, progress), "generator"), dtype)
 
 
@@ -50,10 +48,20 @@ def load_generator_lazily(
     Arguments and errors are those of `load_generator`; what is found only while loading is raised by the first use. A
     model on a server is there already: the first use connects to it.
     """
-    if (server := server_address(reference)) is not None:
-        return ServerGenerator(server)
+    if (on_server := _on_server(reference)) is not None:
+        return on_server
     folder = _of_kind(resolve(reference, progress), "generator")
     return LazyGenerator(folder.name, lambda: _generator(folder, dtype))
+
+
+def _on_server(reference: str) -> Generator | None:
+    """The generator of a reference that is a web address; None for any other."""
+    if "://" not in reference:
+        return None
+    from agentkit.models.openai_compatible import ServerGenerator, server_address
+
+    server = server_address(reference)
+    return ServerGenerator(server) if server is not None else None
 
 
 def _generator(folder: ModelFolder, dtype: str) -> Generator:

@@ -36,7 +36,7 @@ _NOT_OFFERED: Final = (404, 405, 501)
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server is waited for; all in seconds.
+    """How long a server is waited for, in seconds.
 
     Args:
         connect: Until it accepts a connection.

@@ -186,10 +186,10 @@ class ServerGenerator:
         return min(known.values())
 
     def _finished(self, request: GenerationRequest, asked: Plan, draft: ReplyDraft, usage: Usage) -> Finished:
-        if not draft.finish and not draft.text and not draft.calls:
+        if not draft.finish:
             raise ModelServerError(
-                f"The server {self._server.base} ended its reply before it began.",
-                hint="Its log may say why.",
+                f"The server {self._server.base} ended its reply before it was complete.",
+                hint="Look whether it still runs; its log may say why it stopped.",
             )
         finish: FinishReason = "length" if draft.finish == "length" else "stop"
         wants_calls = asked.most_calls > 0 and bool(draft.calls)
