@@ -12,7 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from agentkit.messages import ToolSpec, user
 from agentkit.models.openai_compatible import Patience, ServerAddress, ServerGenerator
+from agentkit.models.protocols import CallTools, Constraint, Finished, FreeText, GenerationRequest, TextChunk
 
 QUICK = Patience(connect=5, silence=20, attempts=3, pause=0.01)
 MODELS = {"object": "list", "data": [{"id": "tiny", "max_model_len": 4096}]}
@@ -168,3 +170,31 @@ class ModelServer:
                 connection.recv(1)
                 self.left.set()
                 return
+
+
+WEATHER = ToolSpec(
+    name="get_weather",
+    description="The weather in a city.",
+    parameters={
+        "type": "object",
+        "properties": {"city": {"type": "string", "enum": ["Porto", "Lima"], "description": "Where."}},
+        "required": ["city"],
+    },
+)
+
+
+def asks(constraint: Constraint | None = None, **more: Any) -> GenerationRequest:
+    """A request of one message, with the tool `WEATHER` where calls are allowed."""
+    tools = (WEATHER,) if isinstance(constraint, CallTools) else ()
+    return GenerationRequest([user("hi")], tools=tools, constraint=constraint or FreeText(), **more)
+
+
+def run(server: ModelServer, request: GenerationRequest, **options: Any) -> tuple[list[str], Finished]:
+    """The chunks and the end of a generation."""
+    generator = server.generator(**options)
+    try:
+        *chunks, finished = generator.generate(request)
+    finally:
+        generator.close()
+    assert isinstance(finished, Finished)
+    return [chunk.text for chunk in chunks if isinstance(chunk, TextChunk)], finished
