@@ -128,8 +128,9 @@ def test_the_context_window_is_what_the_server_tells(models: Sequence[object], e
         generator.close()
 
 
-def test_a_server_that_does_not_list_its_models_has_a_usual_window() -> None:
-    with ModelServer(says("x"), models=fails(404, {})) as server:
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_server_that_does_not_list_its_models_has_a_usual_window(status: int) -> None:
+    with ModelServer(says("x"), models=fails(status, {})) as server:
         generator = load_generator(f"{server.address}#tiny")
         assert generator.context_length == 8192
         generator.close()
@@ -141,3 +142,6 @@ def test_tokens_are_estimated_from_above() -> None:
     assert generator.count_tokens([user(words)]) > len(words) / 3
     assert generator.count_tokens([user("hi")], [WEATHER]) > generator.count_tokens([user("hi")]) + 20
     assert generator.count_tokens([user("漢" * 99)]) > 99
+    # Counted by `transformers serve` with Qwen2.5-Coder-0.5B, whose template adds a system message.
+    assert generator.count_tokens([user("Say hello in one short sentence.")]) >= 36
+    assert generator.count_tokens([user("What is the weather in Porto?")], [WEATHER]) >= 169

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 _GLANCE: Final = 0.05  # seconds between two looks at `cancel` and `deadline`
 _MOST_ERROR_BYTES: Final = 64 * 1024
-_NOT_OFFERED: Final = (404, 405, 501)
+_NOT_OFFERED: Final = (404, 405, 500, 501)
+"""Statuses of a list of models that is not there or broken (500: `transformers serve` with an empty cache); the chat of
+such a server may well work."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,9 @@ DEFAULT_CONTEXT: Final = 8192
 """Tokens of a context window that the server does not tell."""
 
 _COMPLETIONS: Final = "/chat/completions"
+_TEMPLATE_TOKENS: Final = 32
+_TOOL_TEMPLATE_TOKENS: Final = 128
+"""What chat templates write around a conversation and around tools; Qwen's adds 25 and about 100."""
 _RANKED_TOKENS: Final = 20  # the most that vLLM and the original protocol give
 
 
@@ -89,9 +92,10 @@ class ServerGenerator:
             return self._context
 
     def count_tokens(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
-        """An estimate from above: a token for every three bytes of the request. The tokenizer is the server's."""
+        """An estimate from above: a token for every three bytes, and what templates add. The tokenizer is the server's."""
         request = [*chat_messages(messages), *chat_tools(tools)]
-        return estimated_tokens(json.dumps(request, ensure_ascii=False))
+        added = _TEMPLATE_TOKENS + (_TOOL_TEMPLATE_TOKENS if tools else 0)
+        return estimated_tokens(json.dumps(request, ensure_ascii=False)) + added
 
     def generate(self, request: GenerationRequest) -> Iterator[Delta]:
         """See `Generator`.
