@@ -9,7 +9,7 @@
     │   ├── PromptError            a prompt template that is missing or cannot be rendered
     │   └── ToolDefinitionError    a function that cannot become a tool
     ├── ConstraintError            the person who writes a schema, regex or grammar
-    │   ├── ConstraintUnmet        the token limit ended the text before the constraint was satisfied
+    │   ├── ConstraintUnmet        the token limit, or a model server, left the constraint unsatisfied
     │   └── ConstraintUnsupported  a feature or tokenizer that cannot be enforced
     ├── ModelError                 the person who runs the machine
     │   ├── ModelFetchError        weights could not be fetched (network, disk, hash)
@@ -105,7 +105,10 @@ class ConstraintError(AgentKitError):
 
 
 class ConstraintUnmet(ConstraintError):
-    """The token limit was reached before the constraint was satisfied; nothing half-written is returned."""
+    """What was written does not satisfy the constraint; nothing half-written is returned.
+
+    The token limit came first, or a model server did not hold its model to what it was asked for.
+    """
 
 
 class ConstraintUnsupported(ConstraintError):

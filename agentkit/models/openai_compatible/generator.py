@@ -92,7 +92,7 @@ class ServerGenerator:
             return self._context
 
     def count_tokens(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
-        """An estimate from above: a token for every three bytes, and what templates add. The tokenizer is the server's."""
+        """An estimate from above, as only the server has the tokenizer: one for three bytes, and what templates add."""
         request = [*chat_messages(messages), *chat_tools(tools)]
         added = _TEMPLATE_TOKENS + (_TOOL_TEMPLATE_TOKENS if tools else 0)
         return estimated_tokens(json.dumps(request, ensure_ascii=False)) + added
