@@ -189,7 +189,7 @@ def test_several_threads_can_ask_at_the_same_time_and_none_is_left_after_closing
         for thread in threads:
             thread.join()
         generator.close()
-        assert not [thread for thread in threading.enumerate() if thread.name.startswith("requests to")]
+        assert f"requests to {server.address}" not in [thread.name for thread in threading.enumerate()]
         with pytest.raises(RuntimeError, match="closed"):
             list(generator.generate(asks()))
         generator.close()
