@@ -217,7 +217,8 @@ class Generator(Protocol):
         Raises:
             ContextOverflow: The prompt and one token do not fit the context window.
             ConstraintUnsupported: The constraint cannot be enforced; raised before any chunk.
-            ConstraintUnmet: The token limit came before the constraint was satisfied (not for `FreeText`).
+            ConstraintUnmet: The token limit came before the constraint was satisfied (not for `FreeText`), or a model
+                server did not keep to it.
         """
         ...
 
