@@ -6,7 +6,7 @@ as a process of its own and compares them.
 
 from agentkit.models.bench.engine import AGENTKIT, Answer, Engine, OwnEngine, Timed
 from agentkit.models.bench.report import LeftOut, ModelReport, Report
-from agentkit.models.bench.run import LETTERS, Plan, measure
+from agentkit.models.bench.run import LETTERS, Opener, Plan, measure
 
 __all__ = [
     "AGENTKIT",
@@ -15,6 +15,7 @@ __all__ = [
     "Engine",
     "LeftOut",
     "ModelReport",
+    "Opener",
     "OwnEngine",
     "Plan",
     "Report",

@@ -1,0 +1,71 @@
+"""Requests as peers get them: the prompt that agentkit would compute, as text, and the schema of its constraint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentkit.messages import Message, dump_messages
+from agentkit.models.dialects import Dialect, choose_dialect, written
+from agentkit.models.model_settings import ModelSettings
+from agentkit.models.protocols import CallTools, GenerationRequest
+from agentkit.models.resolve import resolve
+from agentkit.models.tokenizer_file import load_codec
+from benchmarks.peers.serve import Request
+
+
+class Writer:
+    """Writes requests down for workers, all of them alike.
+
+    Args:
+        model: Catalogue name, folder or Hugging Face id; its dialect renders the prompts.
+    """
+
+    def __init__(self, model: str) -> None:
+        folder = resolve(model)
+        settings = ModelSettings(folder.path)
+        where = str(folder.path / "tokenizer.json")
+        self._dialect: Dialect = choose_dialect(
+            folder.dialect,
+            codec=load_codec(settings.text("tokenizer.json"), where=where),
+            chat_template=settings.chat_template,
+            variables=settings.special_tokens,
+            model=model,
+        )
+        self._ends = [*self._dialect.end_tokens]
+
+    def wire(self, request: GenerationRequest) -> Request:
+        """A request with everything that any worker needs.
+
+        Where a tool must be called, the prompt ends after the mark that opens a call, and the schema is that of the
+        JSON object which follows. (agentkit writes the mark and the one that closes the call itself: a few forced
+        tokens more.)
+        """
+        calls = isinstance(request.constraint, CallTools)
+        prompt = written(self._dialect.render(request.messages, request.tools)) + request.prefix
+        frame = self._dialect.calls
+        if calls:
+            prompt += written(frame.opening).partition("{")[0]
+        messages: list[Message] = list(request.messages)
+        return Request(
+            prompt=prompt,
+            schema=_call_schema(request) if calls else None,
+            stop=[*self._ends, *([written(frame.closing).strip("}\n")] if calls else [])],
+            max_tokens=request.max_tokens,
+            messages=dump_messages(messages),
+            tools=[tool.model_dump() for tool in request.tools],
+            call=calls,
+        )
+
+
+def _call_schema(request: GenerationRequest) -> dict[str, Any]:
+    """The object of one call to one of the tools: its name, then arguments that fit the tool's own schema."""
+    calls = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": tool.name}, "arguments": tool.parameters},
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+        }
+        for tool in request.tools
+    ]
+    return {"anyOf": calls}
