@@ -95,8 +95,8 @@ def _table(model: ModelReport) -> Table:
     caption = "median (least–greatest)" + ("; × agentkit's figure in multiples of it" if peers else "")
     table = Table(title=model.model, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     table.caption, table.caption_justify = caption, "left"
-    table.add_column()
-    table.add_column(style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim", no_wrap=True)
     for engine, about in model.engines.items():
         table.add_column(f"{engine}\n[dim]{about}[/dim]", justify="left")
     for name in model.names():
@@ -113,7 +113,7 @@ def _cells(model: ModelReport, name: str) -> Iterator[Text]:
             yield Text("–", style="dim")
             continue
         cell = _spread_text(value)
-        compared = model.ratio(engine, name) if engine != AGENTKIT else None
+        compared = model.ratio(engine, name) if engine != AGENTKIT and figure(name).compared else None
         if compared is not None:
             better = (compared.median < 1) == figure(name).lower_is_better
             cell.append("\n")

@@ -59,11 +59,13 @@ class Figure:
         title: For the table.
         unit: `s`, `ms`, `MB` or what is counted.
         lower_is_better: Whether small figures are good.
+        compared: Whether the table shows agentkit's figure in multiples of a peer's.
     """
 
     title: str
     unit: str
     lower_is_better: bool = True
+    compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,19 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "turn": Figure("(a) support turn: call and reply", "s"),
     "turn_call": Figure("    its call", "s"),
     "turn_reply": Figure("    its reply", "s"),
-    "turn_tokens": Figure("    its tokens", "tokens"),
-    "call_passes": Figure("    forward passes a token of the call", "passes"),
-    "turn_passes": Figure("    forward passes a token of both", "passes"),
+    "reply_token": Figure("    its reply, a token", "ms"),
+    "turn_tokens": Figure("    its tokens", "tokens", compared=False),
+    "call_passes": Figure("    forward passes a token of the call", "passes", compared=False),
+    "turn_passes": Figure("    forward passes a token of both", "passes", compared=False),
     "start": Figure("(b) fresh process to first token", "s"),
     "together": Figure("(c) eight conversations at once", "replies/min", lower_is_better=False),
     "long_turn": Figure("(d) support turn after 4,000 tokens", "s"),
     "early_turn": Figure("    turn 5 of one conversation", "s"),
     "late_turn": Figure("    turn 50 of it", "s"),
-    "growth": Figure("    turn 50 to turn 5", "times"),
+    "growth": Figure("    turn 50 to turn 5", "times", compared=False),
     "prefill": Figure("(f) prefill, 512 tokens", "tokens/s", lower_is_better=False),
     "decode": Figure("    decode, 128 tokens", "tokens/s", lower_is_better=False),
-    "decode_passes": Figure("    forward passes a token", "passes"),
+    "decode_passes": Figure("    forward passes a token", "passes", compared=False),
     "memory": Figure("peak memory", "MB"),
 }
 """Every figure but those of case e, in the order of the table."""
@@ -109,18 +112,20 @@ def figure(name: str) -> Figure:
     if name.startswith("calls_"):
         return Figure(f"(e) a call, around call {int(name[6:]):,} in a row", "ms")
     if name == "calls":
-        return Figure("    the last of them to the first", "times")
+        return Figure("    the last of them to the first", "times", compared=False)
     return FIGURES[name]
 
 
 def support_turn(engine: Engine, desk: Desk, setting: Setting) -> Figures:
     """Case a: the fourth turn of a conversation."""
     call, reply = _turn_after(engine, desk, desk.history(EARLIER_TURNS), 100 + setting.round)
+    written = reply.answers[0].generated_tokens
     both = [*call.answers, *reply.answers]
     found: Figures = {
         "turn": call.seconds + reply.seconds,
         "turn_call": call.seconds,
         "turn_reply": reply.seconds,
+        "reply_token": Figure("    its reply, a token", "ms"),
         "turn_tokens": sum(answer.generated_tokens for answer in both),
     }
     return found | _passes("call_passes", call.answers) | _passes("turn_passes", both)
