@@ -125,7 +125,7 @@ def support_turn(engine: Engine, desk: Desk, setting: Setting) -> Figures:
         "turn": call.seconds + reply.seconds,
         "turn_call": call.seconds,
         "turn_reply": reply.seconds,
-        "reply_token": Figure("    its reply, a token", "ms"),
+        "reply_token": 1000 * reply.seconds / max(1, written),
         "turn_tokens": sum(answer.generated_tokens for answer in both),
     }
     return found | _passes("call_passes", call.answers) | _passes("turn_passes", both)
