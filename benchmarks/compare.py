@@ -103,7 +103,7 @@ def _opener(name: str, python: Path, worker: str, weights: Callable[[str], str])
 
 @cache
 def _writer(model: str) -> Writer:
-    return Writer(model)
+    return Writer.of_model(model)
 
 
 def main() -> None:

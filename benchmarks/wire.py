@@ -17,21 +17,26 @@ class Writer:
     """Writes requests down for workers, all of them alike.
 
     Args:
-        model: Catalogue name, folder or Hugging Face id; its dialect renders the prompts.
+        dialect: Renders the prompts as agentkit does for the model.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    @classmethod
+    def of_model(cls, model: str) -> Writer:
+        """The writer for a catalogue name, a folder or a Hugging Face id; reads its tokenizer but no weights."""
         folder = resolve(model)
         settings = ModelSettings(folder.path)
         where = str(folder.path / "tokenizer.json")
-        self._dialect: Dialect = choose_dialect(
+        dialect = choose_dialect(
             folder.dialect,
             codec=load_codec(settings.text("tokenizer.json"), where=where),
             chat_template=settings.chat_template,
             variables=settings.special_tokens,
             model=model,
         )
-        self._ends = [*self._dialect.end_tokens]
+        return cls(dialect)
 
     def wire(self, request: GenerationRequest) -> Request:
         """A request with everything that any worker needs.
@@ -49,7 +54,7 @@ class Writer:
         return Request(
             prompt=prompt,
             schema=_call_schema(request) if calls else None,
-            stop=[*self._ends, *([written(frame.closing).strip("}\n")] if calls else [])],
+            stop=[*self._dialect.end_tokens, *([written(frame.closing).strip("}\n")] if calls else [])],
             max_tokens=request.max_tokens,
             messages=dump_messages(messages),
             tools=[tool.model_dump() for tool in request.tools],

@@ -1,4 +1,4 @@
-"""llama-cpp-python as a worker: a grammar made of the schema, and its own reuse of the prompt before."""
+"""llama-cpp-python as a worker: a grammar made of the schema, and its own prompt cache."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import llama_cpp
 from benchmarks.peers.serve import Request, serve
 
 CONTEXT = 8192
+CACHE_BYTES = 2**30
+"""For the states of earlier prompts: several conversations in turn take less than half the time with it."""
 
 
 class LlamaCppPeer:
@@ -25,6 +27,7 @@ class LlamaCppPeer:
         self._llama = llama_cpp.Llama(
             weights, n_ctx=CONTEXT, n_threads=cores, n_threads_batch=cores, verbose=False, seed=0
         )
+        self._llama.set_cache(llama_cpp.LlamaRAMCache(CACHE_BYTES))
         self._grammars: dict[str, llama_cpp.LlamaGrammar] = {}
 
     def ask(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
