@@ -1,6 +1,6 @@
 """A worker without a model, for the tests of the protocol: it does what its argument says.
 
-`good` answers with the prompt's last word; the others fail in a way that workers fail in.
+`good` answers every request with one token; the others fail in a way that workers fail in.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ class ScriptedPeer:
 
 
 def _answer(request: Request) -> dict[str, Any]:
-    print("nor does one that prints later", file=sys.stdout)
-    last = request["messages"].split()[-1]
-    return {"text": last, "prompt_tokens": len(request["prompt"].split()), "generated_tokens": 1}
+    print("nor does one that prints later")
+    return {"text": "yes", "prompt_tokens": len(request["prompt"].split()), "generated_tokens": 1}
 
 
 if __name__ == "__main__":

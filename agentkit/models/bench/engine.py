@@ -9,16 +9,17 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Protocol
 
-import agentkit
 from agentkit.errors import ModelError
 from agentkit.models.bench.desk import load_desk
 from agentkit.models.load import load_generator
 from agentkit.models.protocols import Finished, GenerationRequest, Generator
 
 AGENTKIT: Final = "agentkit"
+_DISTRIBUTION: Final = "agentkit-local"
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ class OwnEngine:
     """
 
     name = AGENTKIT
-    about = agentkit.__version__
     reuses_prompts = True
 
     def __init__(self, model: str) -> None:
+        self.about = version(_DISTRIBUTION)
         self._model = model
         self._generator: Generator = load_generator(model)
 
