@@ -19,7 +19,7 @@ CACHE_BYTES = 2**30
 class LlamaCppPeer:
     """One sequence, as `llama_cpp.Llama` has it: several requests are answered one after another."""
 
-    about = llama_cpp.__version__
+    about = f"{llama_cpp.__version__}, GGUF"
     reuses_prompts = True
 
     def __init__(self, weights: str) -> None:

@@ -16,7 +16,7 @@ CACHE_GIGABYTES = 2
 class OpenVinoPeer:
     """`LLMPipeline` with the scheduler of continuous batching; it reads GGUF files itself."""
 
-    about = openvino_genai.__version__
+    about = openvino_genai.__version__.partition("-")[0] + ", GGUF"
     reuses_prompts = True
 
     def __init__(self, weights: str) -> None:
