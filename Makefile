@@ -35,7 +35,7 @@ format: setup ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## measure agentkit beside llama.cpp, OpenVINO and smolagents on the same weights (an hour and more)
+bench: setup ## measure agentkit beside llama.cpp, OpenVINO and smolagents on the same weights (an hour or two)
 	@PYTHON="$(PYTHON)" dev/bench_setup
 	@$(BIN)/python -m benchmarks.compare $(BENCH)
 

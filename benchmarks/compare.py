@@ -11,6 +11,8 @@ out and named. Writes report.json and, where matplotlib is in .venv-bench, repor
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -49,8 +51,8 @@ class Peer:
     """A program to compare with.
 
     Args:
-        name: Its package.
-        module: What is imported to see whether it is there.
+        name: Its package or program.
+        module: What is imported to see whether it is there; empty for a program.
         worker: The module of benchmarks/peers that runs it.
         weights: The path that it is given for a model.
     """
@@ -63,6 +65,7 @@ class Peer:
 
 PEERS: Final = (
     Peer("llama-cpp-python", "llama_cpp", "llama_cpp_peer", gguf_weights),
+    Peer("llama-server", "", "llama_server_peer", gguf_weights),
     Peer("openvino-genai", "openvino_genai", "openvino_peer", gguf_weights),
     Peer("smolagents", "smolagents", "smolagents_peer", unpacked_weights),
 )
@@ -89,6 +92,9 @@ def _why_missing(peer: Peer, python: Path) -> str:
     """Empty if the peer can be imported."""
     if not python.exists():
         return f"not installed: there is no {python.parent.parent.name}; `make bench` makes it"
+    if not peer.module:
+        places = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+        return "" if shutil.which(peer.name, path=places) else "not installed: there is no such program"
     tried = subprocess.run([str(python), "-c", f"import {peer.module}"], capture_output=True, text=True)
     return f"not installed: {tried.stderr.strip().splitlines()[-1]}" if tried.returncode else ""
 

@@ -79,7 +79,7 @@ class WorkerEngine:
 
     def peak_memory(self) -> int | None:
         """See `agentkit.models.bench.Engine`; of the worker that runs now."""
-        return peak_memory_of(self._process.number) if self._process else None
+        return peak_memory_of(self._process.ready["process"]) if self._process else None
 
     def close(self) -> None:
         """See `agentkit.models.bench.Engine`."""
@@ -119,11 +119,6 @@ class _Process:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         self.ready: dict[str, Any] = self._read()["ready"]
-
-    @property
-    def number(self) -> int:
-        """The number of the process."""
-        return self._process.pid
 
     def ask(self, requests: Sequence[Any]) -> dict[str, Any]:
         """Send requests and wait for their answers."""

@@ -2,7 +2,7 @@
 
 The harness (`benchmarks/workers.py`) starts a worker with the weights as its argument and reads:
 
-    {"ready": {"about": "version …", "reuses_prompts": true}}
+    {"ready": {"about": "version …", "reuses_prompts": true, "process": 4711}}
     {"seconds": 1.2, "answers": [{"text": …, "prompt_tokens": …, "generated_tokens": …}]}     one line a line asked
 
 Each line that it sends is a list of requests to answer at once if the peer can, see `Request`. A worker that fails
@@ -36,7 +36,10 @@ class Request(TypedDict):
 
 
 class Peer(Protocol):
-    """What a worker wraps."""
+    """What a worker wraps.
+
+    It may have `process`, the number of the process that holds the weights where that is another one, and `close`.
+    """
 
     about: str
     reuses_prompts: bool
@@ -54,12 +57,15 @@ def serve(load: Callable[[str], Peer]) -> None:
     """
     out = _own_output()
     peer = load(sys.argv[1])
-    _send(out, {"ready": {"about": peer.about, "reuses_prompts": peer.reuses_prompts}})
+    process = getattr(peer, "process", os.getpid())
+    _send(out, {"ready": {"about": peer.about, "reuses_prompts": peer.reuses_prompts, "process": process}})
     for line in sys.stdin:
         requests = json.loads(line)
         started = time.perf_counter()
         answers = peer.ask(requests)
         _send(out, {"seconds": time.perf_counter() - started, "answers": answers})
+    if close := getattr(peer, "close", None):
+        close()
     # Some libraries take long, or fail, when the interpreter takes them apart.
     out.flush()
     os._exit(0)
