@@ -5,7 +5,8 @@
 
 Every program runs in a process of its own (`benchmarks/peers/`) and is asked in turn. The peers live in the virtual
 environment .venv-bench, which `dev/bench_setup` makes; a peer that is not in it, or does not load a model, is left
-out and named. Writes report.json and, where matplotlib is in .venv-bench, report.png into the folder of --out.
+out and named. Writes report.json, report.txt (the table) and, where matplotlib is in .venv-bench, report.png into the
+folder of --out. A slow peer is asked each case once: raise --patience to have it measured in every round.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
+
 from agentkit.bot.config import DEFAULT_GENERATOR
 from agentkit.cli.bench import REPORT_FILE, keep_report, plan_of, report_view
 from agentkit.cli.progress import BarProgress
@@ -34,6 +37,9 @@ from benchmarks.wire import Writer
 from benchmarks.workers import ROOT, WorkerEngine
 
 BENCH_PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
+TABLE_FILE: Final = "report.txt"
+TABLE_WIDTH: Final = 180
+"""Characters: a column for every peer, however narrow the terminal is."""
 
 
 def gguf_weights(model: str) -> str:
@@ -140,6 +146,8 @@ def main() -> None:
         show_error(error)
         sys.exit(2)
     out.print(report_view(report))
+    with (arguments.out / TABLE_FILE).open("w", encoding="utf-8") as file:
+        Console(file=file, width=TABLE_WIDTH, highlight=False).print(report_view(report))
     _plot(arguments.out)
 
 

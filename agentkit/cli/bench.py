@@ -95,7 +95,7 @@ def _table(model: ModelReport) -> Table:
     caption = "median (least–greatest)" + ("; × agentkit's figure in multiples of it" if peers else "")
     table = Table(title=model.model, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     table.caption, table.caption_justify = caption, "left"
-    table.add_column(no_wrap=True)
+    table.add_column()
     table.add_column(style="dim", no_wrap=True)
     for engine, about in model.engines.items():
         table.add_column(f"{engine}\n[dim]{about}[/dim]", justify="left")
