@@ -139,7 +139,7 @@ class LocalGenerator:
             limits=limits,
             work=work,
         )
-        reply = _Reply(self.codec)
+        reply = _Reply(self.codec, () if isinstance(request.constraint, CallTools) else request.stop)
         steps = engine.submit(job)
         with closing(steps):
             for step in steps:
@@ -227,7 +227,8 @@ class LocalGenerator:
         if finish == "stop":
             self.codec.remember_reply(reply.ids)
         message = self.dialect.parse(reply.released) if calls else assistant(reply.released)
-        return Finished(message, reply.released, finish, usage)
+        measured = tuple(reply.log_probabilities) if request.log_probabilities else ()
+        return Finished(message, reply.released, finish, usage, measured)
 
 
 def _network(folder: ModelFolder, codec: TokenCodec, dtype: str, progress: Progress | None) -> Network:
@@ -246,7 +247,7 @@ def _network(folder: ModelFolder, codec: TokenCodec, dtype: str, progress: Progr
 class _Reply:
     """The reply as it grows: what was written, and how much of it has been released to the caller."""
 
-    def __init__(self, codec: TokenCodec) -> None:
+    def __init__(self, codec: TokenCodec, stop: Sequence[str]) -> None:
         self.ids: list[int] = []
         self.forced = 0
         self.text = ""
@@ -254,6 +255,8 @@ class _Reply:
         self.finish: FinishReason | None = None
         self.complete = False
         """The text so far satisfies the constraint."""
+        self.log_probabilities: list[float] = []
+        self._stop = [text for text in stop if text]
         self._detokenizer = Detokenizer(codec)
 
     def add(self, step: Step) -> None:
@@ -261,9 +264,14 @@ class _Reply:
         self.ids += step.tokens
         self.forced += step.forced
         self.finish, self.complete = step.finish, step.complete
+        if step.log_probability is not None:
+            self.log_probabilities.append(step.log_probability)
         self.text += self._detokenizer.push(step.tokens)
         if step.finish:
             self.text += self._detokenizer.flush()
+        places = [self.text.find(each) for each in self._stop]
+        if found := [place for place in places if place >= 0]:
+            self.end_with(self.text[: min(found)])
 
     def end_with(self, text: str) -> None:
         """Take back what comes after `text` and end."""
@@ -274,9 +282,17 @@ class _Reply:
         """What the caller has not got yet; calls are held back until they are complete."""
         if only_complete and not self.complete:
             return ""
-        chunk = self.text[len(self.released) :]
+        end = len(self.text) if self.finish else len(self.text) - self._begun()
+        chunk = self.text[len(self.released) : end]
         self.released += chunk
         return chunk
+
+    def _begun(self) -> int:
+        """How many characters at the end may be the beginning of a text that ends the reply."""
+        lengths = (
+            n for each in self._stop for n in range(len(each) - 1, 0, -1) if self.text.endswith(each[:n])
+        )
+        return max(lengths, default=0)
 
 
 def _drop_unwanted_call(constraint: CallTools, reply: _Reply, dialect: Dialect) -> None:

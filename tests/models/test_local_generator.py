@@ -344,3 +344,39 @@ def test_a_long_prompt_is_fed_in_blocks_and_gives_the_same_probabilities() -> No
     prompt = prompt_of(generator, [user(long)])
     (found,) = generator.choose(ChoiceRequest(messages=[user(long)], options=("Y",)))
     assert found == pytest.approx(float(logits_of(prompt)[-1].log_softmax(-1)[ord("Y")]), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "drawn"),
+    [({"top_k": 2}, {0, 1}), ({"min_p": 0.5}, {0, 1}), ({"top_k": 3, "top_p": 0.5}, {0}), ({}, {0, 1, 2, 3})],
+)
+def test_sampling_draws_only_what_is_kept(settings: dict[str, float], drawn: set[int]) -> None:
+    logits = torch.tensor([0.55, 0.29, 0.1, 0.06]).log()
+    allowed = torch.ones(4, dtype=torch.bool)
+    choose = Chooser(Sampling(temperature=1.0, seed=3, **settings))  # type: ignore[arg-type]
+    assert {choose(logits, allowed, []) for _ in range(300)} == drawn
+
+
+def test_a_reply_ends_before_a_stop_text_however_it_arrives() -> None:
+    whole = ask(tiny_generator(), max_tokens=30).text
+    for start in range(1, len(whole) - 2):
+        stop = whole[start : start + 3]
+        finished = ask(tiny_generator(), max_tokens=30, stop=["never said", stop])
+        assert finished.text == whole[: whole.index(stop)]
+        assert finished.finish == "stop"
+
+
+def test_a_stop_text_in_forced_text_ends_the_reply_too() -> None:
+    finished = ask(tiny_generator(), constraint=Regex("forced words[a-z]{3}"), stop=["ed wor"])
+    assert finished.text == "forc"
+
+
+def test_log_probabilities_are_those_of_the_model() -> None:
+    generator = tiny_generator()
+    finished = ask(generator, constraint=Regex("[a-z]{8}"), log_probabilities=True)
+    prompt = prompt_of(generator, [user("Hello")])
+    ids = list(CODEC.encode_text(finished.text))
+    rows = logits_of(prompt + ids).log_softmax(-1)
+    plain = [float(rows[len(prompt) - 1 + n, token]) for n, token in enumerate(ids)]
+    assert list(finished.log_probabilities) == pytest.approx(plain, abs=1e-3)
+    assert ask(generator, max_tokens=8).log_probabilities == ()

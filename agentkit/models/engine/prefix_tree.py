@@ -123,13 +123,14 @@ class PrefixTree:
 
     def _make_room(self) -> None:
         while self._bytes > self._budget:
-            leaf = min(self._leaves(self._root), key=lambda node: node.used)
+            leaf = min(self.leaves(), key=lambda node: node.used)
             assert leaf.parent is not None
             del leaf.parent.children[leaf.tokens[0]]
             self._bytes -= leaf.size
 
-    def _leaves(self, node: _Node) -> Iterator[_Node]:
-        pending = list(node.children.values())
+    def leaves(self) -> Iterator[_Node]:
+        """The ends of all sequences."""
+        pending = list(self._root.children.values())
         while pending:
             each = pending.pop()
             if each.children:

@@ -41,12 +41,14 @@ class Step:
         forced: How many of them were forced.
         finish: Set on the last step.
         complete: The text so far satisfies the constraint.
+        log_probability: Natural log of the model's probability of the chosen token; None where none was chosen.
     """
 
     tokens: list[int] = field(default_factory=list)
     forced: int = 0
     finish: FinishReason | None = None
     complete: bool = False
+    log_probability: float | None = None
 
 
 class Reply(Job[Step]):
@@ -146,9 +148,9 @@ class Reply(Job[Step]):
             self._end(Step(finish="stop", complete=True))
             return []
         self._matcher.accept(token)
-        return self._write([token])
+        return self._write([token], float(logits[token] - logits.logsumexp(-1)))
 
-    def _write(self, chosen: list[int]) -> list[int]:
+    def _write(self, chosen: list[int], log_probability: float | None = None) -> list[int]:
         """Write what was chosen and what can only come after it."""
         room = self.limits.max_tokens - (len(self.tokens) - self._prompt_length) - len(chosen)
         forced = self._matcher.forced()
@@ -161,7 +163,8 @@ class Reply(Job[Step]):
             finish = "stop"
         elif finish is None and len(fresh) >= room + len(chosen):
             finish = "length"
-        step = Step(fresh, len(fresh) - len(chosen), finish, complete=self._matcher.complete and not cut)
+        complete = self._matcher.complete and not cut
+        step = Step(fresh, len(fresh) - len(chosen), finish, complete, log_probability)
         if finish:
             self._end(step)
         else:

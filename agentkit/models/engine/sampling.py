@@ -40,11 +40,22 @@ class Chooser:
         if sampling.temperature <= 0:
             return int(logits.argmax())
         probabilities = torch.softmax(logits / sampling.temperature, dim=-1)  # [vocabulary]
-        if sampling.top_p < 1.0:
-            # Holtzman et al. 2020, arXiv 1904.09751: the smallest set of tokens that reaches top_p.
-            ordered, order = probabilities.sort(descending=True)
-            outside = ordered.cumsum(-1) - ordered >= sampling.top_p  # the first token always stays
-            probabilities = torch.zeros_like(probabilities).scatter(
-                0, order, ordered.masked_fill(outside, 0.0)
-            )
-        return int(torch.multinomial(probabilities, 1, generator=self._random))
+        kept = _nucleus(probabilities, sampling)
+        return int(torch.multinomial(kept, 1, generator=self._random))
+
+
+def _nucleus(probabilities: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """`probabilities`, [vocabulary], with those of tokens that are not to be drawn set to 0."""
+    if sampling.min_p > 0.0:  # Nguyen et al. 2024, arXiv 2407.01082
+        least = sampling.min_p * probabilities.max()
+        probabilities = probabilities.masked_fill(probabilities < least, 0.0)
+    if sampling.top_k <= 0 and sampling.top_p >= 1.0:
+        return probabilities
+    ordered, order = probabilities.sort(descending=True, stable=True)
+    outside = torch.zeros_like(ordered, dtype=torch.bool)
+    if sampling.top_k > 0:  # Fan et al. 2018, arXiv 1805.04833
+        outside[sampling.top_k :] = True
+    if sampling.top_p < 1.0:
+        # Holtzman et al. 2020, arXiv 1904.09751: the smallest set of tokens that reaches top_p.
+        outside |= ordered.cumsum(-1) - ordered >= sampling.top_p  # the first token always stays
+    return torch.zeros_like(probabilities).scatter(0, order, ordered.masked_fill(outside, 0.0))
