@@ -174,11 +174,9 @@ class Engine:
     def _admit(self) -> None:
         """Let waiting jobs join, in their order, unless one needs what another is just computing."""
         with self._turn:
-            waiting, self._waiting = self._waiting, deque()
-        held: list[Job[Any]] = []
+            waiting = list(self._waiting)
         for job in waiting:
             if len(self._running) >= _TOGETHER or self._better_wait(job):
-                held.append(job)
                 continue
             states = self._network.new_states()
             if states.divisible:
@@ -187,8 +185,8 @@ class Engine:
             if job.work.cached_tokens is None:
                 job.work.cached_tokens = job.seen
             self._running.append(_Running(job, states))
-        with self._turn:
-            self._waiting.extendleft(reversed(held))
+            with self._turn:
+                self._waiting.remove(job)
 
     def _better_wait(self, job: Job[Any]) -> bool:
         known = self.tree.match(job.tokens)
@@ -246,7 +244,10 @@ class Engine:
                 job.error, job.ended = error, True
 
     def _fail_all(self, error: Exception) -> None:
-        """After a failed pass nothing of its states can be trusted; later requests begin anew."""
+        """After a failed pass nothing of its states can be trusted; later requests begin anew.
+
+        Those that wait fail as well: the pass may have failed over letting one of them in.
+        """
         failure = ModelError(
             f"the model failed: {error}",
             hint="If memory is short, close other programs, shorten the prompt or take a smaller model.",
@@ -254,6 +255,7 @@ class Engine:
         failure.__cause__ = error
         self.tree.clear()
         with self._turn:
-            for each in self._running:
-                each.job.error, each.job.ended = failure, True
+            for job in [*self._waiting, *(each.job for each in self._running)]:
+                job.error, job.ended = failure, True
+            self._waiting.clear()
             self._running = []

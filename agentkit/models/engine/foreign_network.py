@@ -19,13 +19,16 @@ class ForeignStates:
     """
 
     def __init__(self, config: Any) -> None:
-        from transformers import DynamicCache
-
         self._config = config
-        self.cache: Any = DynamicCache(config=config)
-        self.length = 0
+        self._begin()
         layers: Any = self.cache.layers
         self.divisible = bool(layers) and all(layer.is_croppable and not layer.is_sliding for layer in layers)
+
+    def _begin(self) -> None:
+        from transformers import DynamicCache
+
+        self.cache: Any = DynamicCache(config=self._config)
+        self.length = 0
 
     def reserve(self, length: int) -> None:
         """Nothing to do: transformers makes room as it goes."""
@@ -38,7 +41,7 @@ class ForeignStates:
             self.cache.crop(length - self.length)
             self.length = length
         else:
-            self.__init__(self._config)  # type: ignore[misc]
+            self._begin()
 
     def segment(self, start: int, end: int) -> torch.Tensor:
         """A copy of the states from `start` to `end`: [layers, 2, heads, end - start, head_size]."""

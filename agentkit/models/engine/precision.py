@@ -12,7 +12,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -20,7 +21,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from agentkit.errors import ConfigurationError
+from agentkit.errors import ConfigurationError, ModelError
 from agentkit.models.engine.linear import int8_is_supported
 from agentkit.models.engine.network import DecoderNetwork, Feed, Shape
 from agentkit.models.engine.weights import (
@@ -63,6 +64,7 @@ def network_of(
 
     Raises:
         ConfigurationError: There is no such format here.
+        ModelError: The cache folder cannot be written.
         ModelRefused: The weights are not those of the configuration.
     """
     formats: tuple[Precision, ...] = get_args(Precision)
@@ -114,10 +116,26 @@ def _write_int8(folder: ModelFolder, shape: Shape, path: Path, progress: Progres
             tensors[name] = tensor
             if name.endswith("down.weight"):
                 progress.advance(1)
-    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file(tensors, fresh, metadata={"format": _FORMAT, "model": folder.id})
-    fresh.replace(path)
+    with _storage_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, fresh, metadata={"format": _FORMAT, "model": folder.id})
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    """What the disk says, in the words of `ModelError`."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{path} cannot be written: {error}",
+            hint="Check the free space and who may write there, or name another folder in AGENTKIT_CACHE.",
+        ) from error
 
 
 def _machine() -> str:
@@ -150,9 +168,10 @@ def _measured(folder: ModelFolder, shape: Shape, sample: Sequence[int], progress
         if lost <= _MOST_LOST and figures["int8"]["seconds"] < figures[usual]["seconds"]:
             chosen = "int8"
     path = _place(folder, "precision.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"machine": _machine(), "model": folder.id, "precision": chosen, "figures": figures}
-    path.write_text(json.dumps(content, indent=1), "utf-8")
+    with _storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1), "utf-8")
     return chosen
 
 

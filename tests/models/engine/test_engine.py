@@ -245,6 +245,22 @@ def test_a_pass_that_fails_fails_its_requests_and_the_engine_lives() -> None:
     assert written(generator, request).text == expected
 
 
+def test_a_request_that_cannot_be_let_in_fails_and_does_not_wait_for_ever() -> None:
+    generator = tiny_generator()
+    network = generator._engine._network  # type: ignore[union-attr]
+    plain = network.new_states
+
+    def fails() -> Any:
+        raise MemoryError
+
+    network.new_states = fails  # type: ignore[method-assign]
+    request = GenerationRequest(messages=[user("Hello")], max_tokens=10)
+    with pytest.raises(ModelError):
+        written(generator, request)
+    network.new_states = plain  # type: ignore[method-assign]
+    assert written(generator, request).text == written(tiny_generator(), request).text
+
+
 def test_a_model_of_another_family_goes_through_transformers_and_says_the_same_each_time() -> None:
     generator = tiny_generator(sliding_window=16)
     texts = [written(generator, r).text for r in [GenerationRequest([user("abc " * 30)], max_tokens=12)] * 2]
