@@ -1,13 +1,15 @@
 # The words of the README and of .ci/run. `make` alone lists them.
 #
 # PYTHON    the Python that the virtual environment is made with (3.11 or newer)
+# BENCH     arguments for the benchmark: make bench BENCH="--cases a,b --rounds 1"; --help lists them
 # PYTEST    further arguments for pytest: make test PYTEST="-k store"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format clean
+.PHONY: help setup demo test check format bench clean
 
 PYTHON ?= python3
 PYTEST ?=
+BENCH ?=
 BIN := .venv/bin
 
 help: ## list these words
@@ -33,6 +35,10 @@ format: setup ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: setup ## measure agentkit beside llama.cpp, OpenVINO and smolagents on the same weights (an hour or two)
+	@PYTHON="$(PYTHON)" dev/bench_setup
+	@$(BIN)/python -m benchmarks.compare $(BENCH)
+
 clean: ## remove what was built; the model cache and your databases stay
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

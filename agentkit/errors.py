@@ -9,12 +9,13 @@
     │   ├── PromptError            a prompt template that is missing or cannot be rendered
     │   └── ToolDefinitionError    a function that cannot become a tool
     ├── ConstraintError            the person who writes a schema, regex or grammar
-    │   ├── ConstraintUnmet        the token limit ended the text before the constraint was satisfied
+    │   ├── ConstraintUnmet        the token limit, or a model server, left the constraint unsatisfied
     │   └── ConstraintUnsupported  a feature or tokenizer that cannot be enforced
     ├── ModelError                 the person who runs the machine
     │   ├── ModelFetchError        weights could not be fetched (network, disk, hash)
     │   ├── ModelNotFound          a reference that names no model
-    │   └── ModelRefused           files that are not loaded: pickles, remote code, damaged
+    │   ├── ModelRefused           files that are not loaded: pickles, remote code, damaged
+    │   └── ModelServerError       a model server that is not there, refuses, fails or sends nonsense
     ├── RequestError               the caller of one turn
     │   ├── Busy                   the conversation is being answered elsewhere
     │   ├── ContextOverflow        what must be in the prompt does not fit the context window
@@ -104,7 +105,10 @@ class ConstraintError(AgentKitError):
 
 
 class ConstraintUnmet(ConstraintError):
-    """The token limit was reached before the constraint was satisfied; nothing half-written is returned."""
+    """What was written does not satisfy the constraint; nothing half-written is returned.
+
+    The token limit came first, or a model server did not hold its model to what it was asked for.
+    """
 
 
 class ConstraintUnsupported(ConstraintError):
@@ -130,11 +134,15 @@ class ModelFetchError(ModelError):
 
 
 class ModelNotFound(ModelError):
-    """A model reference is neither a catalogue name, nor a folder, nor a Hugging Face id that answers."""
+    """A model reference names nothing: no catalogue entry, folder or Hugging Face id, no model of its server."""
 
 
 class ModelRefused(ModelError):
     """A model folder holds something that agentkit does not load (pickle, remote code) or is damaged."""
+
+
+class ModelServerError(ModelError):
+    """A model server cannot be reached, refuses, fails, hangs or sends what is no reply; the message names it."""
 
 
 class RequestError(AgentKitError):

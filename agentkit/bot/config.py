@@ -32,8 +32,9 @@ class BotConfig(Value):
         name: What the bot is called.
         description: One line for people who choose among bots.
         language: Language of the bot's texts, as a tag such as `en`.
-        generator: Catalogue name, folder or Hugging Face id of the generator.
-        encoder: The same for the encoder.
+        generator: Catalogue name, folder or Hugging Face id of the generator, or a model on a server
+            (`http://localhost:11434/v1#qwen2.5`).
+        encoder: Catalogue name, folder or Hugging Face id of the encoder.
         instructions: Who the bot is, in a few sentences; part of every prompt, so keep it short.
         tools: Python files of the folder (`tools.py`) and names of tools that plugins add (`clock`).
         intents: The file with intents and their examples.

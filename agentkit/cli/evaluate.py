@@ -35,7 +35,7 @@ LineT = TypeVar("LineT", bound=_Line)
 
 _FileArgument = Annotated[Path, typer.Argument(help="JSON Lines file with one case a line.")]
 _ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="Catalogue name, folder or Hugging Face id.")
+    str, typer.Option("--model", "-m", help="Catalogue name, folder, Hugging Face id or server.")
 ]
 _OutOption = Annotated[Path | None, typer.Option("--out", help="Write the predictions here, one a line.")]
 _FirstOption = Annotated[int | None, typer.Option("--first", min=1, help="Only so many cases.")]

@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 import agentkit
+from agentkit.bot.config import DEFAULT_GENERATOR
+from agentkit.cli import bench as bench_command
 from agentkit.cli import chat as chat_command
 from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
 from agentkit.cli import evaluate, memory, models, new, tools
-from agentkit.cli.options import BotArgument, DatabaseOption, ModelOption, UserOption
+from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption, UserOption
 from agentkit.cli.terminal import out, show_error
 from agentkit.errors import AgentKitError, ScenarioFailed
 
@@ -90,6 +92,33 @@ def doctor(
 ) -> None:
     """Look at this machine and say what works, what does not, and what to do about it."""
     doctor_command.doctor(bot, deep=deep)
+
+
+@app.command()
+def bench(
+    models: Annotated[
+        str, typer.Option("--models", help="Catalogue names, joined by commas.")
+    ] = DEFAULT_GENERATOR,
+    cases: Annotated[
+        str,
+        typer.Option(
+            help="a: a support turn, b: a fresh process, c: eight conversations at once, d: long conversations, "
+            "e: calls in a row, f: plain prefill and decode."
+        ),
+    ] = "a,b,c,d,e,f",
+    rounds: Annotated[int, typer.Option(min=1, help="How often to measure; the table shows medians.")] = 3,
+    calls: Annotated[str, typer.Option(help="Case e: after how many calls to look.")] = "64,256",
+    output: Annotated[
+        Path | None, typer.Option("--out", help="Folder for report.json, written after every round.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how quick the generator is on this machine.
+
+    In a checkout, `make bench` compares it with other programs on the same weights.
+    """
+    plan = bench_command.plan_of(models=models, cases=cases, rounds=rounds, calls=calls)
+    bench_command.bench(plan, output, as_json=as_json)
 
 
 def main() -> None:

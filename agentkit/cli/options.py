@@ -14,7 +14,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Generator instead of the one in agent.yaml: catalogue name, folder or Hugging Face id.",
+        help="Generator instead of the one in agent.yaml: catalogue name, folder, Hugging Face id or server.",
     ),
 ]
 DatabaseOption = Annotated[

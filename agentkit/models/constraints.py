@@ -12,15 +12,17 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy
 
 from agentkit.errors import ConstraintUnsupported
 from agentkit.messages import ToolSpec
 from agentkit.models.dialects.protocol import CallFrame, Dialect, Segment
+from agentkit.models.guidance_tokenizer import GuidanceTokenizer
 from agentkit.models.protocols import CallTools, Constraint, FreeText, Grammar, JsonSchema, Regex
 from agentkit.models.schema_support import enforceable, narrowed
 from agentkit.models.tokens import TokenCodec
@@ -56,6 +58,10 @@ class TokenMatcher(Protocol):
         """Tokens that must come next because nothing else can; they are accepted already."""
         ...
 
+    def agreeing(self, tokens: Sequence[int]) -> int:
+        """How many of these tokens, from the start, could come next one after another; nothing is accepted."""
+        ...
+
     @property
     def complete(self) -> bool:
         """The text so far satisfies the constraint."""
@@ -89,6 +95,10 @@ class FreeMatcher:
         """See `TokenMatcher`."""
         return []
 
+    def agreeing(self, tokens: Sequence[int]) -> int:
+        """See `TokenMatcher`."""
+        return next((i for i, token in enumerate(tokens) if not self._mask[token]), len(tokens))
+
 
 class GrammarMatcher:
     """Text that an llguidance grammar accepts.
@@ -97,16 +107,22 @@ class GrammarMatcher:
         matcher: In its initial state; owned by this object from now on.
         size: Length of a mask.
         end_ids: Tokens that end the reply; allowed exactly when the text is complete.
+        spend: Told how many seconds each mask took.
     """
 
-    def __init__(self, matcher: LLMatcher, size: int, end_ids: Sequence[int]) -> None:
+    def __init__(
+        self, matcher: LLMatcher, size: int, end_ids: Sequence[int], spend: Callable[[float], None]
+    ) -> None:
         self._matcher = matcher
+        self._spend = spend
         self._size = size
         self._end_ids = list(end_ids)
 
     def mask(self) -> NDArray[numpy.bool_]:
         """See `TokenMatcher`."""
+        started = time.perf_counter()
         packed = numpy.frombuffer(self._matcher.compute_bitmask(), dtype=numpy.uint8)
+        self._spend(time.perf_counter() - started)
         self._check()
         allowed = numpy.unpackbits(packed, bitorder="little", count=self._size).astype(numpy.bool_)
         allowed[self._end_ids] = self._matcher.is_accepting()
@@ -129,6 +145,10 @@ class GrammarMatcher:
             self._matcher.consume_tokens(tokens)
         self._check()
         return list(tokens)
+
+    def agreeing(self, tokens: Sequence[int]) -> int:
+        """See `TokenMatcher`."""
+        return int(self._matcher.validate_tokens(list(tokens)))
 
     @property
     def complete(self) -> bool:
@@ -161,7 +181,7 @@ class ConstraintCompiler:
         self._codec = codec
         self._dialect = dialect
         self._end_ids = tuple(end_ids)
-        self._tokenizer: LLTokenizer | None = None
+        self._tokenizer: GuidanceTokenizer | None = None
         self._grammars: OrderedDict[str, LLMatcher] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -179,8 +199,12 @@ class ConstraintCompiler:
             return FreeMatcher(self._codec, self._end_ids)
         grammar = self._grammar(constraint, tools)
         with self._lock:
-            fresh = self._prototype(grammar).deep_copy()
-        return GrammarMatcher(fresh, self._codec.size, self._end_ids)
+            if self._tokenizer is None:
+                self._tokenizer = GuidanceTokenizer(self._codec, self._end_ids)
+            if self._tokenizer.prepare_if_due():
+                self._grammars.clear()
+            fresh = self._prototype(grammar, self._tokenizer.tokenizer).deep_copy()
+        return GrammarMatcher(fresh, self._codec.size, self._end_ids, self._tokenizer.spend)
 
     def _grammar(self, constraint: Constraint, tools: Sequence[ToolSpec]) -> str:
         from llguidance import LLMatcher
@@ -197,22 +221,20 @@ class ConstraintCompiler:
         assert isinstance(constraint, Grammar)
         return LLMatcher.grammar_from_lark(constraint.lark)
 
-    def _prototype(self, grammar: str) -> LLMatcher:
+    def _prototype(self, grammar: str, tokenizer: LLTokenizer) -> LLMatcher:
         from llguidance import LLMatcher
 
         if (known := self._grammars.get(grammar)) is not None:
             self._grammars.move_to_end(grammar)
             return known
-        if self._tokenizer is None:
-            self._tokenizer = _guidance_tokenizer(self._codec, self._end_ids)
-        _failed, problems = LLMatcher.validate_grammar_with_warnings(grammar, self._tokenizer)
+        _failed, problems = LLMatcher.validate_grammar_with_warnings(grammar, tokenizer)
         if problems:
             raise ConstraintUnsupported(
                 f"the constraint cannot be enforced: {'; '.join(problems)}",
                 feature=_feature(problems[0]),
                 hint="Write it in features that can be followed token by token, and check the rest later.",
             )
-        prototype = LLMatcher(self._tokenizer, grammar, log_level=0)
+        prototype = LLMatcher(tokenizer, grammar, log_level=0)
         self._grammars[grammar] = prototype
         if len(self._grammars) > _KEPT_GRAMMARS:
             self._grammars.popitem(last=False)
@@ -304,34 +326,3 @@ def _text_rule(frame: CallFrame) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def _guidance_tokenizer(codec: TokenCodec, end_ids: Sequence[int]) -> LLTokenizer:
-    """llguidance's view of a codec. It encodes forced text with the codec, so that no forced text is a
-    control token (given a tokenizer.json, llguidance would write the one control token for `<|im_start|>`
-    in a string)."""
-    from llguidance import LLTokenizer, TokenizerWrapper
-
-    token_bytes = codec.token_bytes
-    if token_bytes is None:
-        raise ConstraintUnsupported(
-            "this model's tokenizer does not say which bytes a token stands for; nothing can be enforced",
-            hint="Use a model with a byte-level or sentencepiece tokenizer.",
-        )
-    view = _GuidanceView(codec, token_bytes, end_ids[0])
-    return LLTokenizer(TokenizerWrapper(view), n_vocab=codec.size, eos_token=list(end_ids))
-
-
-class _GuidanceView:
-    """The attributes that llguidance's `TokenizerWrapper` reads."""
-
-    bos_token_id: Any = None
-
-    def __init__(self, codec: TokenCodec, token_bytes: Sequence[bytes], end_id: int) -> None:
-        self._codec = codec
-        self.eos_token_id = end_id
-        self.tokens = list(token_bytes)
-        self.special_token_ids = sorted(codec.control_ids)
-
-    def __call__(self, written: bytes) -> list[int]:
-        return list(self._codec.encode_text(written.decode("utf-8")))

@@ -75,6 +75,43 @@ def fetch_weights(entry: CatalogueEntry, progress: Progress | None = None) -> Pa
     return folder
 
 
+def fetch_gguf(entry: CatalogueEntry, progress: Progress | None = None) -> Path:
+    """The GGUF file that an entry's weights are unpacked from, for programs that read that form.
+
+    agentkit itself does not keep the file; what measures it against others on the same weights needs it
+    (`benchmarks/compare.py`).
+
+    Args:
+        entry: A generator of the catalogue.
+        progress: Told of what is fetched and checked, in bytes.
+
+    Returns:
+        The file, kept in the cache under `gguf/`, its hash verified when it was fetched.
+
+    Raises:
+        ModelFetchError: It comes in another form, or it could not be fetched or stored.
+    """
+    if entry.gguf is None:
+        raise ModelFetchError(f"{entry.name} does not come as a GGUF file.", hint="Name another model.")
+    path = cache_folder() / "gguf" / f"{entry.folder_name}.gguf"
+    if path.is_file() and path.stat().st_size == entry.gguf.size:
+        return path
+    bar = progress or Silent()
+    work = cache_folder() / "fetching" / f"{entry.folder_name}.gguf"
+    with _storage_errors(entry, work):
+        work.mkdir(parents=True, exist_ok=True)
+        with _alone(entry, work.with_name(f"{work.name}.lock"), bar):
+            if not path.is_file():  # else another process has done it in the meantime
+                joined = work / "joined.gguf"
+                with task(bar, f"Fetching {entry.name} as GGUF", entry.download_size):
+                    _fetch_parts(entry, joined, work / "scratch", bar)
+                _verify_joined(entry, joined, bar)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                joined.rename(path)
+            shutil.rmtree(work, ignore_errors=True)
+    return path
+
+
 @contextmanager
 def _alone(entry: CatalogueEntry, lock_file: Path, bar: Progress) -> Iterator[None]:
     """Hold the lock of an entry; waiting for another process is shown."""

@@ -45,6 +45,13 @@ class ModelSettings:
             ) from error
 
     @property
+    def vocabulary(self) -> int:
+        """Rows of the model's embedding; 0 where the configuration does not say."""
+        nested = self._config.get("text_config")
+        size = (nested if isinstance(nested, dict) else self._config).get("vocab_size")
+        return size if isinstance(size, int) else 0
+
+    @property
     def chat_template(self) -> str | None:
         """The model's chat template: a file of its own, or a field of the tokenizer's settings."""
         if (self._folder / "chat_template.jinja").exists():

@@ -81,12 +81,16 @@ class Sampling:
     Args:
         temperature: 0 takes the most probable token; above 0 samples.
         top_p: Keep the smallest set of tokens whose probability reaches this share (nucleus sampling).
+        top_k: Keep so many of the most probable tokens; 0 keeps all.
+        min_p: Keep tokens that are at least this share as probable as the most probable one; 0 keeps all.
         seed: Makes sampling repeatable; None draws a fresh one.
         repetition_penalty: Above 1 makes tokens already written less likely (CTRL, arXiv 1909.05858).
     """
 
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
     seed: int | None = None
     repetition_penalty: float = 1.0
 
@@ -104,6 +108,8 @@ class GenerationRequest:
         deadline: `time.monotonic()` value after which writing stops with finish reason `deadline`.
         cancel: Set by another thread to stop within one step with finish reason `cancelled`.
         prefix: Text that the reply must begin with; it is part of the prompt and not of the deltas.
+        stop: Texts that end the reply where they would begin; none of them is part of it. Not for `CallTools`.
+        log_probabilities: Whether `Finished.log_probabilities` is wanted.
     """
 
     messages: Sequence[Message]
@@ -114,6 +120,8 @@ class GenerationRequest:
     deadline: float | None = None
     cancel: threading.Event | None = None
     prefix: str = ""
+    stop: Sequence[str] = ()
+    log_probabilities: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,12 +162,15 @@ class Finished:
         text: The raw text (all chunks joined).
         finish: Why it ended. A reply cut by `length`, `cancelled` or `deadline` never holds half a call.
         usage: What it cost.
+        log_probabilities: If asked for, the natural log of the model's own probability (before constraint and
+            temperature) of each token that was chosen. Forced tokens were not chosen.
     """
 
     reply: Assistant
     text: str
     finish: FinishReason
     usage: Usage
+    log_probabilities: tuple[float, ...] = ()
 
 
 Delta: TypeAlias = TextChunk | Finished
@@ -217,7 +228,8 @@ class Generator(Protocol):
         Raises:
             ContextOverflow: The prompt and one token do not fit the context window.
             ConstraintUnsupported: The constraint cannot be enforced; raised before any chunk.
-            ConstraintUnmet: The token limit came before the constraint was satisfied (not for `FreeText`).
+            ConstraintUnmet: The token limit came before the constraint was satisfied (not for `FreeText`), or a model
+                server did not keep to it.
         """
         ...
 

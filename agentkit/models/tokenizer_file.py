@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -15,30 +16,32 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-class TokenizerCodec(BytesCodec):
-    """The codec of a model with a Hugging Face `tokenizer.json`.
+class MarkupCodec(BytesCodec):
+    """What codecs of a `tokenizer.json` share, however they encode: markup, characters that the vocabulary lacks, and
+    that no text yields a control token.
 
     Args:
-        tokenizer_json: The text of `tokenizer.json`.
-        size: Rows of the model's embedding where that is more than the vocabulary; 0 if unknown.
+        token_bytes: Bytes of each id.
+        control: Names and ids of the control tokens.
+        unused: Ids that stand for nothing.
+        markup: Regular expression that finds control tokens in markup.
+        size: All ids are below this.
     """
 
-    def __init__(self, tokenizer_json: str, *, size: int = 0) -> None:
-        from tokenizers import Tokenizer
-
-        description: dict[str, Any] = json.loads(tokenizer_json)
-        vocabulary = _vocabulary(description)
-        control = _control_tokens(description, vocabulary)
-        self._text: Tokenizer = Tokenizer.from_str(json.dumps(_without_control_tokens(description, control)))
-        everything = {
-            **vocabulary,
-            **{entry["content"]: entry["id"] for entry in description["added_tokens"]},
-        }
-        self.size = max(size, max(everything.values(), default=-1) + 1)
-        unused = frozenset(range(self.size)) - frozenset(everything.values())
-        super().__init__(_token_bytes(description, everything, control, self.size), control, unused)
-        self._names = {token: name for name, token in control.items()}
-        self._control_pattern = _pattern(description, control)
+    def __init__(
+        self,
+        token_bytes: Sequence[bytes] | None,
+        control: dict[str, int],
+        unused: frozenset[int],
+        *,
+        markup: str,
+        size: int,
+    ) -> None:
+        super().__init__(token_bytes, control, unused)
+        self.size = size
+        self.control = control
+        self.markup = markup
+        self._control_pattern = re.compile(markup)
 
     def encode_markup(self, text: str) -> tuple[int, ...]:
         """See `TokenCodec`."""
@@ -49,18 +52,6 @@ class TokenizerCodec(BytesCodec):
             ids.append(self._control[found[0].strip() if found[0] not in self._control else found[0]])
             position = found.end()
         return (*ids, *self.encode_text(text[position:]))
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """See `TokenCodec`."""
-        if self.token_bytes is not None:
-            return super().decode(ids)
-        runs = groupby(ids, key=lambda token: token in self.control_ids)
-        return "".join(
-            "".join(self._names.get(token, "") for token in run)
-            if is_control
-            else self._text.decode(list(run))
-            for is_control, run in runs
-        )
 
     def _encode(self, text: str) -> Iterable[int]:
         ids = self._plain_ids(text)
@@ -81,9 +72,9 @@ class TokenizerCodec(BytesCodec):
             ids = [token for tokens in each for token in tokens if token not in self.control_ids]
         return ids
 
+    @abstractmethod
     def _plain_ids(self, text: str) -> list[int]:
-        ids: list[int] = self._text.encode(text, add_special_tokens=False).ids
-        return ids
+        """What the vocabulary makes of `text`, whatever that is."""
 
     def _shown(self, ids: list[int]) -> str | None:
         """The text of `ids`; None if they are no whole characters."""
@@ -93,6 +84,63 @@ class TokenizerCodec(BytesCodec):
             return b"".join(self.token_bytes[token] for token in ids).decode()
         except UnicodeDecodeError:
             return None
+
+
+class TokenizerCodec(MarkupCodec):
+    """The codec of any `tokenizer.json`, encoding with the `tokenizers` library.
+
+    Args:
+        tokenizer_json: The text of `tokenizer.json`.
+        size: Rows of the model's embedding where that is more than the vocabulary; 0 if unknown.
+    """
+
+    def __init__(self, tokenizer_json: str, *, size: int = 0) -> None:
+        from tokenizers import Tokenizer
+
+        description: dict[str, Any] = json.loads(tokenizer_json)
+        vocabulary = _vocabulary(description)
+        control = _control_tokens(description, vocabulary)
+        self._text: Tokenizer = Tokenizer.from_str(json.dumps(_without_control_tokens(description, control)))
+        everything = {
+            **vocabulary,
+            **{entry["content"]: entry["id"] for entry in description["added_tokens"]},
+        }
+        size = max(size, max(everything.values(), default=-1) + 1)
+        unused = frozenset(range(size)) - frozenset(everything.values())
+        super().__init__(
+            _token_bytes(description, everything, control, size),
+            control,
+            unused,
+            markup=_pattern(description, control),
+            size=size,
+        )
+        self._names = {token: name for name, token in control.items()}
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """See `TokenCodec`."""
+        if self.token_bytes is not None:
+            return super().decode(ids)
+        runs = groupby(ids, key=lambda token: token in self.control_ids)
+        return "".join(
+            "".join(self._names.get(token, "") for token in run)
+            if is_control
+            else self._text.decode(list(run))
+            for is_control, run in runs
+        )
+
+    def _plain_ids(self, text: str) -> list[int]:
+        ids: list[int] = self._text.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+def text_description(tokenizer_json: str) -> dict[str, Any]:
+    """The content of a `tokenizer.json` as far as it encodes text: without control tokens.
+
+    Args:
+        tokenizer_json: The file's text, of a kind that `TokenizerCodec` reads.
+    """
+    description: dict[str, Any] = json.loads(tokenizer_json)
+    return _without_control_tokens(description, _control_tokens(description, _vocabulary(description)))
 
 
 def _vocabulary(description: dict[str, Any]) -> dict[str, int]:
@@ -121,7 +169,7 @@ def _control_tokens(description: dict[str, Any], vocabulary: dict[str, int]) -> 
     return control
 
 
-def _pattern(description: dict[str, Any], control: dict[str, int]) -> re.Pattern[str]:
+def _pattern(description: dict[str, Any], control: dict[str, int]) -> str:
     """Finds control tokens in markup, longest name first, with the white space that some of them swallow."""
     flags = {entry["content"]: entry for entry in description["added_tokens"]}
     alternatives = []
@@ -129,7 +177,7 @@ def _pattern(description: dict[str, Any], control: dict[str, int]) -> re.Pattern
         entry = flags.get(name, {})
         before, after = (r"\s*" if entry.get(side) else "" for side in ("lstrip", "rstrip"))
         alternatives.append(f"{before}{re.escape(name)}{after}")
-    return re.compile("|".join(alternatives) or r"(?!)")
+    return "|".join(alternatives) or r"(?!)"
 
 
 def _without_control_tokens(description: dict[str, Any], control: dict[str, int]) -> dict[str, Any]:

@@ -37,6 +37,46 @@ def byte_level_json() -> str:
 
 
 @lru_cache
+def qwen2_json() -> str:
+    """The same, cutting text as Qwen 2 does and with its NFC."""
+    split = {
+        "type": "Split",
+        "pattern": {
+            "Regex": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+            r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        },
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    return _cut(split, use_regex=False, normalizer={"type": "NFC"})
+
+
+@lru_cache
+def digits_json() -> str:
+    """The same, every digit by itself and without the bytes that begin rare characters, as in SmolLM2."""
+    return _cut({"type": "Digits", "individual_digits": True}, use_regex=True, base=without_some_bytes_json())
+
+
+def _cut(
+    first: dict[str, Any],
+    *,
+    use_regex: bool,
+    normalizer: dict[str, Any] | None = None,
+    base: str | None = None,
+) -> str:
+    description: dict[str, Any] = json.loads(base or byte_level_json())
+    byte_level = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": use_regex,
+    }
+    description["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [first, byte_level]}
+    description["normalizer"] = normalizer
+    return json.dumps(description)
+
+
+@lru_cache
 def padded_json() -> str:
     """The same with padding rows in the vocabulary, as a converted GGUF file has them."""
     description: dict[str, Any] = json.loads(byte_level_json())

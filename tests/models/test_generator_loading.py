@@ -11,8 +11,8 @@ import pytest
 from agentkit.errors import ConfigurationError, ModelRefused
 from agentkit.messages import ToolSpec, user
 from agentkit.models import load_generator
+from agentkit.models.local_generator import LocalGenerator
 from agentkit.models.protocols import CallTools, Finished, GenerationRequest
-from agentkit.models.transformers_generator import TransformersGenerator
 from tests.models.small_tokenizers import byte_level_json
 
 TEMPLATE = (
@@ -49,9 +49,9 @@ def write(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value), "utf-8")
 
 
-def load(folder: Path, **options: Any) -> TransformersGenerator:
+def load(folder: Path, **options: Any) -> LocalGenerator:
     generator = load_generator(str(folder), **options)
-    assert isinstance(generator, TransformersGenerator)
+    assert isinstance(generator, LocalGenerator)
     return generator
 
 

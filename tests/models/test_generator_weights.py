@@ -24,11 +24,11 @@ from agentkit.messages import (
 from agentkit.models.call_rules import says_something_new
 from agentkit.models.dialects import choose_dialect, encode
 from agentkit.models.dialects.protocol import describe_tool
+from agentkit.models.local_generator import LocalGenerator
 from agentkit.models.protocols import CallTools, ChoiceRequest, Finished, GenerationRequest, ReplyStart
 from agentkit.models.resolve import resolve
 from agentkit.models.tokenizer_file import load_codec
 from agentkit.models.tokens import sanitise
-from agentkit.models.transformers_generator import TransformersGenerator
 from tests.models.nasty_text import nasty_texts
 
 pytestmark = pytest.mark.weights
@@ -65,15 +65,15 @@ TRANSCRIPT: list[Message] = [
 
 
 @pytest.fixture(scope="module")
-def qwen() -> Iterator[TransformersGenerator]:
-    generator = TransformersGenerator.load(resolve("qwen2.5-coder-0.5b"))
+def qwen() -> Iterator[LocalGenerator]:
+    generator = LocalGenerator.load(resolve("qwen2.5-coder-0.5b"))
     yield generator
     generator.close()
 
 
 @pytest.fixture(scope="module")
-def smollm() -> Iterator[TransformersGenerator]:
-    generator = TransformersGenerator.load(resolve("smollm2-135m"))
+def smollm() -> Iterator[LocalGenerator]:
+    generator = LocalGenerator.load(resolve("smollm2-135m"))
     yield generator
     generator.close()
 
@@ -108,7 +108,7 @@ def own_rendering(name: str, messages: Sequence[Message], tools: Sequence[ToolSp
 @pytest.mark.parametrize("length", [2, 4, 7, 9])
 @pytest.mark.parametrize("first", [0, 1], ids=["system", "no system"])
 def test_qwen_reads_the_same_tokens_as_from_its_own_template(
-    qwen: TransformersGenerator, tools: list[ToolSpec], length: int, first: int
+    qwen: LocalGenerator, tools: list[ToolSpec], length: int, first: int
 ) -> None:
     messages = TRANSCRIPT[first:length]
     assert encode(qwen.dialect.render(messages, tools), qwen.codec) == own_rendering(
@@ -117,9 +117,7 @@ def test_qwen_reads_the_same_tokens_as_from_its_own_template(
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["system", "no system"])
-def test_smollm_reads_the_same_tokens_as_from_its_own_template(
-    smollm: TransformersGenerator, first: int
-) -> None:
+def test_smollm_reads_the_same_tokens_as_from_its_own_template(smollm: LocalGenerator, first: int) -> None:
     messages = TRANSCRIPT[first:4]
     assert smollm.dialect.name == "smollm"
     assert encode(smollm.dialect.render(messages, []), smollm.codec) == own_rendering(
@@ -127,7 +125,7 @@ def test_smollm_reads_the_same_tokens_as_from_its_own_template(
     )
 
 
-def test_the_plain_dialect_learns_the_same_from_the_template(qwen: TransformersGenerator) -> None:
+def test_the_plain_dialect_learns_the_same_from_the_template(qwen: LocalGenerator) -> None:
     folder = resolve(qwen.name).path
     template = (folder / "chat_template.jinja").read_text("utf-8")
     plain = choose_dialect("plain", codec=qwen.codec, chat_template=template, variables={}, model="qwen")
@@ -158,7 +156,7 @@ def test_no_text_yields_a_control_token_of_a_real_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["qwen", "smollm"])
 def test_a_question_becomes_a_call_with_few_forward_passes(name: str, request: pytest.FixtureRequest) -> None:
-    generator: TransformersGenerator = request.getfixturevalue(name)
+    generator: LocalGenerator = request.getfixturevalue(name)
     question: list[Message] = [user("Where is my order 1042?")]
     *_, last = generator.generate(
         GenerationRequest(messages=question, tools=[ORDER], constraint=CallTools(allow_text=False))
@@ -170,7 +168,7 @@ def test_a_question_becomes_a_call_with_few_forward_passes(name: str, request: p
     assert last.usage.forward_passes <= 7 < last.usage.generated_tokens
 
 
-def test_qwen_tells_a_question_for_a_tool_from_small_talk(qwen: TransformersGenerator) -> None:
+def test_qwen_tells_a_question_for_a_tool_from_small_talk(qwen: LocalGenerator) -> None:
     def calling(text: str) -> float:
         question = ChoiceRequest(
             messages=[user(text)], options=(ReplyStart.TOOL_CALL,), tools=[ORDER, WEATHER]
@@ -180,7 +178,7 @@ def test_qwen_tells_a_question_for_a_tool_from_small_talk(qwen: TransformersGene
     assert calling("Where is my order 1042?") > 0.6 > calling("Thank you, you have been very kind!")
 
 
-def test_several_calls_end_where_the_question_does(qwen: TransformersGenerator) -> None:
+def test_several_calls_end_where_the_question_does(qwen: LocalGenerator) -> None:
     messages: list[Message] = [user("How is the weather in Paris and in Madrid?")]
     wide = CallTools(allow_text=False, max_calls=6, further=says_something_new(messages))
     *_, last = qwen.generate(
@@ -190,7 +188,7 @@ def test_several_calls_end_where_the_question_does(qwen: TransformersGenerator) 
     assert [call.arguments["city"] for call in last.reply.calls] == ["Paris", "Madrid"]
 
 
-def test_the_tokens_of_a_reply_are_reused_in_the_next_turn(smollm: TransformersGenerator) -> None:
+def test_the_tokens_of_a_reply_are_reused_in_the_next_turn(smollm: LocalGenerator) -> None:
     messages: list[Message] = [user("Name three colours.")]
     *_, first = smollm.generate(GenerationRequest(messages=messages, max_tokens=60))
     assert isinstance(first, Finished)

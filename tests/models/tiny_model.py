@@ -6,7 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 from agentkit.models.dialects import HermesDialect
-from agentkit.models.transformers_generator import TransformersGenerator
+from agentkit.models.engine.foreign_network import ForeignNetwork
+from agentkit.models.engine.network import DecoderNetwork
+from agentkit.models.engine.weights import InMemory, decoder_network, shape_of
+from agentkit.models.local_generator import LocalGenerator
 from agentkit.testing import ByteTokenizer
 
 CODEC = ByteTokenizer(unused=3)
@@ -42,12 +45,21 @@ def tiny_model(sliding_window: int | None = None) -> Any:
     return model
 
 
-def tiny_generator(*, context_length: int = 4096, sliding_window: int | None = None) -> TransformersGenerator:
-    """A generator with an empty cache over the tiny model."""
+def tiny_network(sliding_window: int | None = None) -> ForeignNetwork | DecoderNetwork:
+    """The tiny model on our own network; on transformers, where it has a window."""
+    model = tiny_model(sliding_window)
+    shape = shape_of(model.config.to_dict())
+    if shape is None:
+        return ForeignNetwork(model)
+    return decoder_network(InMemory(model.state_dict()), shape, "float32")
+
+
+def tiny_generator(*, context_length: int = 4096, sliding_window: int | None = None) -> LocalGenerator:
+    """A generator with an empty tree over the tiny model."""
     end = CODEC.control_id("<|im_end|>")
     assert end is not None
-    return TransformersGenerator(
-        tiny_model(sliding_window),
+    return LocalGenerator(
+        tiny_network(sliding_window),
         codec=CODEC,
         dialect=HermesDialect(),
         end_ids=[end],

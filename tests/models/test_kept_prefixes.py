@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from agentkit.messages import system, user
+from agentkit.models.local_generator import LocalGenerator
 from agentkit.models.protocols import Finished, GenerationRequest, Usage
-from agentkit.models.transformers_generator import TransformersGenerator
 from tests.models.tiny_model import tiny_generator
 
 KINDS = ["You are a shop. " * 6, "Judge whether it is answered. " * 4, "Translate what is said. " * 5]
 
 
-def write(generator: TransformersGenerator, kind: str, text: str) -> tuple[str, Usage]:
+def write(generator: LocalGenerator, kind: str, text: str) -> tuple[str, Usage]:
     request = GenerationRequest(messages=[system(kind), user(text)], max_tokens=8)
     (finished,) = (delta for delta in generator.generate(request) if isinstance(delta, Finished))
     return finished.text, finished.usage
@@ -30,11 +30,3 @@ def test_what_is_written_does_not_depend_on_what_was_kept() -> None:
     warm = [write(generator, kind, text)[0] for text in ("one", "two", "one") for kind in KINDS]
     fresh = [write(tiny_generator(), kind, text)[0] for text in ("one", "two", "one") for kind in KINDS]
     assert warm == fresh
-
-
-def test_the_oldest_sequence_makes_room_for_a_new_kind() -> None:
-    generator = tiny_generator()
-    for number in range(6):
-        write(generator, f"{number} kinds of beginning, " * 6, "one")
-    assert write(generator, "0 kinds of beginning, " * 6, "two")[1].cached_tokens < 20
-    assert write(generator, "5 kinds of beginning, " * 6, "two")[1].cached_tokens > 20

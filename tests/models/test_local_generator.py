@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from agentkit.errors import ConstraintUnmet, ContextOverflow
 from agentkit.messages import Message, ToolSpec, assistant, text_of, user
-from agentkit.models.decode import Chooser, PrefixCache, Work, token_of_a_loop
 from agentkit.models.dialects import encode
+from agentkit.models.engine.reply import token_of_a_loop
+from agentkit.models.engine.sampling import Chooser
+from agentkit.models.local_generator import LocalGenerator
 from agentkit.models.protocols import (
     CallTools,
     ChoiceRequest,
@@ -28,7 +30,6 @@ from agentkit.models.protocols import (
     Sampling,
     TextChunk,
 )
-from agentkit.models.transformers_generator import TransformersGenerator
 from tests.models.tiny_model import CODEC, tiny_generator, tiny_model
 
 TOOL = ToolSpec(
@@ -55,7 +56,7 @@ def logits_of(prompt: list[int]) -> torch.Tensor:
         return tiny_model()(input_ids=torch.tensor([prompt])).logits[0].float()  # type: ignore[no-any-return]
 
 
-def prompt_of(generator: TransformersGenerator, messages: list[Message]) -> list[int]:
+def prompt_of(generator: LocalGenerator, messages: list[Message]) -> list[int]:
     return encode(generator.dialect.render(messages, []), CODEC)
 
 
@@ -127,7 +128,7 @@ def test_forced_tokens_share_the_forward_pass_of_the_next_free_one() -> None:
     call = finished.reply.calls[0]
     assert call.name == "find_order"
     assert str(call.arguments["order_id"]).isdigit()
-    assert finished.usage.forward_passes == 1 + 4  # the prompt takes two, then a digit each
+    assert finished.usage.forward_passes == 2 + 4  # the prompt takes three, then a digit each
     assert finished.usage.generated_tokens - finished.usage.forced_tokens == 4
 
 
@@ -335,10 +336,47 @@ def test_an_empty_option_is_an_error() -> None:
         tiny_generator().choose(ChoiceRequest(messages=[user("x")], options=("",)))
 
 
-def test_a_long_prompt_is_fed_in_blocks_and_gives_the_same_logits() -> None:
-    long = [n % 256 for n in range(1300)]
-    work = Work()
-    blocks = PrefixCache(tiny_model()).logits(long, work=work)
-    assert blocks is not None
-    assert work.forward_passes == 3
-    assert torch.allclose(blocks[0], logits_of(long)[-1], atol=1e-3)
+def test_a_long_prompt_is_fed_in_blocks_and_gives_the_same_probabilities() -> None:
+    long = "x" * 1300
+    generator = tiny_generator()
+    finished = ask(generator, long, max_tokens=1)
+    assert finished.usage.forward_passes == 6
+    prompt = prompt_of(generator, [user(long)])
+    (found,) = generator.choose(ChoiceRequest(messages=[user(long)], options=("Y",)))
+    assert found == pytest.approx(float(logits_of(prompt)[-1].log_softmax(-1)[ord("Y")]), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "drawn"),
+    [({"top_k": 2}, {0, 1}), ({"min_p": 0.5}, {0, 1}), ({"top_k": 3, "top_p": 0.5}, {0}), ({}, {0, 1, 2, 3})],
+)
+def test_sampling_draws_only_what_is_kept(settings: dict[str, float], drawn: set[int]) -> None:
+    logits = torch.tensor([0.55, 0.29, 0.1, 0.06]).log()
+    allowed = torch.ones(4, dtype=torch.bool)
+    choose = Chooser(Sampling(temperature=1.0, seed=3, **settings))  # type: ignore[arg-type]
+    assert {choose(logits, allowed, []) for _ in range(300)} == drawn
+
+
+def test_a_reply_ends_before_a_stop_text_however_it_arrives() -> None:
+    whole = ask(tiny_generator(), max_tokens=30).text
+    for start in range(1, len(whole) - 2):
+        stop = whole[start : start + 3]
+        finished = ask(tiny_generator(), max_tokens=30, stop=["never said", stop])
+        assert finished.text == whole[: whole.index(stop)]
+        assert finished.finish == "stop"
+
+
+def test_a_stop_text_in_forced_text_ends_the_reply_too() -> None:
+    finished = ask(tiny_generator(), constraint=Regex("forced words[a-z]{3}"), stop=["ed wor"])
+    assert finished.text == "forc"
+
+
+def test_log_probabilities_are_those_of_the_model() -> None:
+    generator = tiny_generator()
+    finished = ask(generator, constraint=Regex("[a-z]{8}"), log_probabilities=True)
+    prompt = prompt_of(generator, [user("Hello")])
+    ids = list(CODEC.encode_text(finished.text))
+    rows = logits_of(prompt + ids).log_softmax(-1)
+    plain = [float(rows[len(prompt) - 1 + n, token]) for n, token in enumerate(ids)]
+    assert list(finished.log_probabilities) == pytest.approx(plain, abs=1e-3)
+    assert ask(generator, max_tokens=8).log_probabilities == ()

@@ -1,47 +1,55 @@
-"""A generator that runs a transformers causal language model in this process."""
+"""A generator that runs a causal language model in this process."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from agentkit.errors import ConstraintUnmet, ContextOverflow
 from agentkit.messages import Message, ToolSpec, assistant
 from agentkit.models.call_rules import CALL_THRESHOLD
+from agentkit.models.codec_loading import load_codec_file
 from agentkit.models.constraints import ConstraintCompiler
-from agentkit.models.decode import Step
 from agentkit.models.dialects import Dialect, choose_dialect, encode, text, written
+from agentkit.models.folder import read_config
 from agentkit.models.model_settings import ModelSettings, number_format
 from agentkit.models.pretrained import load_pretrained
 from agentkit.models.protocols import (
     CallTools,
     ChoiceRequest,
-    Constraint,
     Delta,
     Finished,
+    FinishReason,
     FreeText,
     GenerationRequest,
     ReplyStart,
     TextChunk,
     Usage,
 )
-from agentkit.models.tokenizer_file import load_codec
 from agentkit.models.tokens import Detokenizer, TokenCodec
 
 if TYPE_CHECKING:
-    from agentkit.models.decode import Work
+    import torch
+
+    from agentkit.models.constraints import TokenMatcher
+    from agentkit.models.engine import Engine, Network, Step
     from agentkit.models.folder import ModelFolder
-    from agentkit.models.prefix_pool import PrefixPool
+    from agentkit.models.progress import Progress
 
 
-class TransformersGenerator:
-    """Generator protocol on a transformers model; one forward pass at a time, others wait.
+_KEPT_BYTES: Final = 256 * 1024 * 1024
+"""States kept between requests: 9,000 tokens of a model with 1.5 billion weights, 21,000 with half a billion."""
+
+
+class LocalGenerator:
+    """Implements `Generator` with an engine of its own; threads that use it at the same time share its passes.
 
     Args:
-        model: Causal language model in evaluation mode.
+        network: The model.
         codec: Its tokens.
         dialect: How it writes conversations.
         end_ids: Tokens that end its replies.
@@ -51,7 +59,7 @@ class TransformersGenerator:
 
     def __init__(
         self,
-        model: Any,
+        network: Network,
         *,
         codec: TokenCodec,
         dialect: Dialect,
@@ -59,7 +67,7 @@ class TransformersGenerator:
         name: str,
         context_length: int,
     ) -> None:
-        from agentkit.models.prefix_pool import PrefixPool
+        from agentkit.models.engine import Engine
 
         self.name = name
         self.context_length = context_length
@@ -68,27 +76,27 @@ class TransformersGenerator:
         self._end_ids = tuple(end_ids)
         self._constraints = ConstraintCompiler(codec, dialect, self._end_ids)
         beginnings = [codec.encode_text(beginning)[0] for beginning in dialect.calls.beginnings]
-        self._call_beginnings = {*beginnings, *encode(dialect.calls.opening, codec)[:1]}
-        self._pool: PrefixPool | None = PrefixPool(model)
+        self._call_beginnings = sorted({*beginnings, *encode(dialect.calls.opening, codec)[:1]})
+        self._engine: Engine | None = Engine(network, _KEPT_BYTES)
 
     @classmethod
-    def load(cls, folder: ModelFolder, *, dtype: str = "auto") -> TransformersGenerator:
+    def load(
+        cls, folder: ModelFolder, *, dtype: str = "auto", progress: Progress | None = None
+    ) -> LocalGenerator:
         """Load a resolved model folder.
 
         Args:
             folder: Where it is and what is known of it.
-            dtype: `bfloat16`, `float32`, or `auto`: bfloat16 where the processor computes with it.
+            dtype: `int8`, `bfloat16`, `float32`, or `auto`: the best one on this machine, measured the first time.
+            progress: Told about what takes seconds, the first time.
 
         Raises:
+            ConfigurationError: There is no such number format.
             ModelRefused: Files that are missing, damaged or not loaded on principle.
         """
         settings = ModelSettings(folder.path)
-        model = load_pretrained(folder, "AutoModelForCausalLM", number_format(dtype))
-        codec = load_codec(
-            settings.text("tokenizer.json"),
-            where=str(folder.path / "tokenizer.json"),
-            size=model.config.get_text_config().vocab_size,
-        )
+        codec = load_codec_file(folder.path / "tokenizer.json", size=settings.vocabulary)
+        network = _network(folder, codec, dtype, progress)
         dialect = choose_dialect(
             folder.dialect,
             codec=codec,
@@ -97,7 +105,7 @@ class TransformersGenerator:
             model=folder.name,
         )
         return cls(
-            model,
+            network,
             codec=codec,
             dialect=dialect,
             end_ids=settings.end_ids(codec, dialect),
@@ -111,7 +119,7 @@ class TransformersGenerator:
 
     def generate(self, request: GenerationRequest) -> Iterator[Delta]:
         """See `Generator`."""
-        from agentkit.models.decode import Limits, Work, decode
+        from agentkit.models.engine import Chooser, Limits, Reply, Work
 
         started = time.monotonic()
         prompt = self._prompt(request.messages, request.tools, request.prefix)
@@ -121,28 +129,27 @@ class TransformersGenerator:
                 f"the prompt has {len(prompt)} tokens, the window of {self.name} {self.context_length}",
                 hint="Shorten the system prompt, the history or the tool descriptions.",
             )
-        work = Work()
-        constraint = self._text_or_calls(request, prompt, work)
-        matcher = self._constraints.matcher(constraint, request.tools)
+        engine, work = self._open_engine(), Work()
         limits = Limits(min(request.max_tokens, room), request.deadline, request.cancel)
-        reply = _Reply(self.codec)
-        steps = decode(
-            self._open_pool().for_prompt(prompt),
+        job = Reply(
             prompt,
-            matcher,
+            self._matcher(request),
             end_ids=self._end_ids,
-            sampling=request.sampling,
+            chooser=Chooser(request.sampling),
             limits=limits,
             work=work,
         )
-        for step in steps:
-            reply.add(step)
-            if calls := isinstance(constraint, CallTools):
-                _drop_unwanted_call(constraint, reply, self.dialect)
-            if chunk := reply.release(only_complete=calls):
-                yield TextChunk(chunk)
-            if reply.last.finish:
-                break
+        reply = _Reply(self.codec, () if isinstance(request.constraint, CallTools) else request.stop)
+        steps = engine.submit(job)
+        with closing(steps):
+            for step in steps:
+                reply.add(step)
+                if calls := isinstance(request.constraint, CallTools):
+                    _drop_unwanted_call(request.constraint, reply, self.dialect)
+                if chunk := reply.release(only_complete=calls):
+                    yield TextChunk(chunk)
+                if reply.finish:
+                    break
         usage = Usage(
             prompt_tokens=len(prompt),
             cached_tokens=work.cached_tokens or 0,
@@ -155,7 +162,7 @@ class TransformersGenerator:
 
     def choose(self, request: ChoiceRequest) -> tuple[float, ...]:
         """See `Generator`."""
-        from agentkit.models.decode import Work, score_first_tokens, score_options
+        from agentkit.models.engine import Scoring, Work
 
         prompt = self._prompt(request.messages, request.tools, request.prefix)
         options = [() if isinstance(o, ReplyStart) else self.codec.encode_text(o) for o in request.options]
@@ -166,52 +173,52 @@ class TransformersGenerator:
                 f"the question has {len(prompt)} tokens, the window of {self.name} {self.context_length}",
                 hint="Shorten what is asked about.",
             )
-        cache, work = self._open_pool().for_prompt(prompt), Work()
-        call = -math.inf
-        if () in options:
-            call = score_first_tokens(cache, prompt, self._call_beginnings, work=work)
-        scores = iter(score_options(cache, prompt, [ids for ids in options if ids], work=work))
-        return tuple(next(scores) if ids else call for ids in options)
+        given = [ids for ids in options if ids]
+        job = Scoring(prompt, given, first_of=[self._call_beginnings], work=Work())
+        (scores,) = self._open_engine().submit(job)
+        *of_texts, call = scores
+        texts = iter(of_texts)
+        return tuple(next(texts) if ids else call for ids in options)
 
     def close(self) -> None:
         """See `Generator`."""
-        self._pool = None
+        self._engine = None
 
-    def _open_pool(self) -> PrefixPool:
-        if self._pool is None:
+    def _open_engine(self) -> Engine:
+        if self._engine is None:
             raise RuntimeError(f"the generator {self.name} has been closed")
-        return self._pool
+        return self._engine
 
     def _prompt(self, messages: Sequence[Message], tools: Sequence[ToolSpec], prefix: str) -> list[int]:
         segments = self.dialect.render(messages, tools)
         return encode([*segments, text(prefix)] if prefix else segments, self.codec)
 
-    def _text_or_calls(self, request: GenerationRequest, prompt: Sequence[int], work: Work) -> Constraint:
-        """Where the model may do either, what it does, by the probability that its reply begins as a call.
+    def _matcher(self, request: GenerationRequest) -> TokenMatcher | Callable[[torch.Tensor], TokenMatcher]:
+        """What enforces the constraint of a request.
 
-        Left to the grammar, a model that means to call but was trained on another form would be driven into
+        Where the model may write text or call, what it does is decided by the probability that its reply begins as a
+        call. Left to the grammar, a model that means to call but was trained on another form would be driven into
         text.
         """
-        from agentkit.models.decode import score_first_tokens
-
         constraint = request.constraint
         if not isinstance(constraint, CallTools) or not constraint.allow_text or request.prefix:
-            return constraint
+            return self._constraints.matcher(constraint, request.tools)
         tools = request.tools if constraint.tools is None else constraint.tools
         if not tools or constraint.max_calls < 1:
-            return constraint
-        self._constraints.matcher(replace(constraint, allow_text=False), tools)  # refuse first, compute later
-        call = score_first_tokens(
-            self._open_pool().for_prompt(prompt), prompt, self._call_beginnings, work=work
-        )
-        if call >= math.log(CALL_THRESHOLD):
-            return replace(constraint, allow_text=False)
-        return replace(constraint, max_calls=0)
+            return self._constraints.matcher(constraint, request.tools)
+        calls = self._constraints.matcher(replace(constraint, allow_text=False), request.tools)
+        text = self._constraints.matcher(replace(constraint, max_calls=0), request.tools)
+
+        def decide(logits: torch.Tensor) -> TokenMatcher:
+            call = logits.log_softmax(-1)[self._call_beginnings].logsumexp(-1)
+            return calls if float(call) >= math.log(CALL_THRESHOLD) else text
+
+        return decide
 
     def _finished(self, request: GenerationRequest, reply: _Reply, usage: Usage) -> Finished:
-        finish, calls = reply.last.finish, isinstance(request.constraint, CallTools)
+        finish, calls = reply.finish, isinstance(request.constraint, CallTools)
         assert finish is not None
-        satisfied = reply.last.complete or (calls and reply.released)
+        satisfied = reply.complete or (calls and reply.released)
         if finish == "length" and not satisfied and not isinstance(request.constraint, FreeText):
             raise ConstraintUnmet(
                 f"the reply did not satisfy its constraint within {usage.generated_tokens} tokens",
@@ -220,46 +227,77 @@ class TransformersGenerator:
         if finish == "stop":
             self.codec.remember_reply(reply.ids)
         message = self.dialect.parse(reply.released) if calls else assistant(reply.released)
-        return Finished(message, reply.released, finish, usage)
+        measured = tuple(reply.log_probabilities) if request.log_probabilities else ()
+        return Finished(message, reply.released, finish, usage, measured)
+
+
+def _network(folder: ModelFolder, codec: TokenCodec, dtype: str, progress: Progress | None) -> Network:
+    """The model of a folder: on our own network if it is of that family, else on transformers."""
+    from agentkit.models.engine.precision import TEXT, network_of
+    from agentkit.models.engine.weights import shape_of
+
+    shape = shape_of(read_config(folder.path))
+    if shape is not None:
+        return network_of(folder, shape, dtype, codec.encode_text(TEXT), progress)
+    from agentkit.models.engine.foreign_network import ForeignNetwork
+
+    return ForeignNetwork(load_pretrained(folder, "AutoModelForCausalLM", number_format(dtype)))
 
 
 class _Reply:
     """The reply as it grows: what was written, and how much of it has been released to the caller."""
 
-    def __init__(self, codec: TokenCodec) -> None:
+    def __init__(self, codec: TokenCodec, stop: Sequence[str]) -> None:
         self.ids: list[int] = []
         self.forced = 0
         self.text = ""
         self.released = ""
-        self.last = Step()
+        self.finish: FinishReason | None = None
+        self.complete = False
+        """The text so far satisfies the constraint."""
+        self.log_probabilities: list[float] = []
+        self._stop = [text for text in stop if text]
         self._detokenizer = Detokenizer(codec)
 
     def add(self, step: Step) -> None:
         """Append what a step wrote."""
         self.ids += step.tokens
         self.forced += step.forced
-        self.last = step
+        self.finish, self.complete = step.finish, step.complete
+        if step.log_probability is not None:
+            self.log_probabilities.append(step.log_probability)
         self.text += self._detokenizer.push(step.tokens)
         if step.finish:
             self.text += self._detokenizer.flush()
+        places = [self.text.find(each) for each in self._stop]
+        if found := [place for place in places if place >= 0]:
+            self.end_with(self.text[: min(found)])
 
     def end_with(self, text: str) -> None:
         """Take back what comes after `text` and end."""
         self.text = text
-        self.last = Step(finish="stop", complete=True)
+        self.finish, self.complete = "stop", True
 
     def release(self, *, only_complete: bool) -> str:
         """What the caller has not got yet; calls are held back until they are complete."""
-        if only_complete and not self.last.complete:
+        if only_complete and not self.complete:
             return ""
-        chunk = self.text[len(self.released) :]
+        end = len(self.text) if self.finish else len(self.text) - self._begun()
+        chunk = self.text[len(self.released) : end]
         self.released += chunk
         return chunk
+
+    def _begun(self) -> int:
+        """How many characters at the end may be the beginning of a text that ends the reply."""
+        lengths = (
+            n for each in self._stop for n in range(len(each) - 1, 0, -1) if self.text.endswith(each[:n])
+        )
+        return max(lengths, default=0)
 
 
 def _drop_unwanted_call(constraint: CallTools, reply: _Reply, dialect: Dialect) -> None:
     """End the reply before a call that `constraint.further` does not want."""
-    if constraint.further is None or not reply.last.complete:
+    if constraint.further is None or not reply.complete:
         return
     calls = dialect.parse(reply.text).calls
     for count in range(2, len(calls) + 1):

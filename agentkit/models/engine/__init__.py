@@ -1,0 +1,9 @@
+"""The engine: a model's forward pass, what is kept between passes, and how many requests share them."""
+
+from agentkit.models.engine.engine import Engine, Network
+from agentkit.models.engine.job import Job, Limits, Work
+from agentkit.models.engine.reply import Reply, Step
+from agentkit.models.engine.sampling import Chooser
+from agentkit.models.engine.scoring import Scoring
+
+__all__ = ["Chooser", "Engine", "Job", "Limits", "Network", "Reply", "Scoring", "Step", "Work"]

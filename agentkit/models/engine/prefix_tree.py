@@ -1,0 +1,154 @@
+"""Key-value states of token prefixes, shared by all conversations of a process.
+
+A tree whose edges are runs of tokens: what two prompts have in common (instructions, tools) is kept once, and each
+conversation hangs its own history below it (as RadixAttention, Zheng et al. 2023, arXiv 2312.07104). A running sequence
+works on a copy of its path, so that nobody can change what another one reads; copying is memory bandwidth, some
+milliseconds for a thousand tokens, where computing them takes a second.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from agentkit.models.engine.states import States
+
+
+class _Node:
+    """A run of tokens, their states, and what may follow them."""
+
+    def __init__(self, parent: _Node | None, tokens: tuple[int, ...], states: torch.Tensor | None) -> None:
+        self.parent = parent
+        self.tokens = tokens
+        self.states = states  # [layers, 2, heads, len(tokens), head_size]; None at the root
+        self.children: dict[int, _Node] = {}  # by their first token
+        self.used = 0
+
+    @property
+    def size(self) -> int:
+        return 0 if self.states is None else self.states.nbytes
+
+
+class PrefixTree:
+    """The states kept by one engine; not for several threads at once.
+
+    Args:
+        budget: Most bytes; the least recently used ends of the tree make room.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._root = _Node(None, (), None)
+        self._clock = itertools.count(1)
+        self._bytes = 0
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the states take."""
+        return self._bytes
+
+    def match(self, tokens: Sequence[int]) -> int:
+        """How many tokens, from the start, have states here."""
+        return sum(shared for _, shared in self._path(tokens))
+
+    def copy_into(self, states: States, tokens: Sequence[int]) -> None:
+        """Give an empty sequence the states of the longest known prefix of `tokens`."""
+        now = next(self._clock)
+        path = list(self._path(tokens))
+        states.reserve(sum(shared for _, shared in path))
+        for node, shared in path:
+            node.used = now
+            assert node.states is not None
+            states.append(node.states[:, :, :, :shared])
+
+    def insert(self, tokens: Sequence[int], states: States) -> None:
+        """Keep the states of a sequence.
+
+        Args:
+            tokens: Its tokens; those beyond `states.length` are left out.
+            states: Its states; copied where they are new.
+        """
+        tokens = tuple(tokens[: states.length])
+        now = next(self._clock)
+        node, depth = self._root, 0
+        for child, shared in list(self._path(tokens)):
+            node = child if shared == len(child.tokens) else self._split(child, shared)
+            node.used = now
+            depth += shared
+        if depth < len(tokens):
+            leaf = _Node(node, tokens[depth:], states.segment(depth, len(tokens)))
+            leaf.used = now
+            node.children[leaf.tokens[0]] = leaf
+            self._bytes += leaf.size
+            self._make_room()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._root = _Node(None, (), None)
+        self._bytes = 0
+
+    def _path(self, tokens: Sequence[int]) -> Iterator[tuple[_Node, int]]:
+        """The nodes along `tokens`, each with how many of its tokens are shared (all, but for the last)."""
+        tokens = tuple(tokens)
+        node, depth = self._root, 0
+        while depth < len(tokens):
+            child = node.children.get(tokens[depth])
+            if child is None:
+                return
+            shared = shared_length(child.tokens, tokens[depth : depth + len(child.tokens)])
+            yield child, shared
+            if shared < len(child.tokens):
+                return
+            node, depth = child, depth + shared
+
+    def _split(self, node: _Node, length: int) -> _Node:
+        """Cut a node in two after `length` tokens; gives the first part."""
+        assert node.states is not None
+        assert node.parent is not None
+        # Copies: a view would keep the memory of the other part alive after that is dropped.
+        first = _Node(node.parent, node.tokens[:length], node.states[:, :, :, :length].clone())
+        first.used = node.used
+        node.parent.children[first.tokens[0]] = first
+        node.parent, node.tokens, node.states = (
+            first,
+            node.tokens[length:],
+            node.states[:, :, :, length:].clone(),
+        )
+        first.children[node.tokens[0]] = node
+        return first
+
+    def _make_room(self) -> None:
+        while self._bytes > self._budget:
+            leaf = min(self.leaves(), key=lambda node: node.used)
+            assert leaf.parent is not None
+            del leaf.parent.children[leaf.tokens[0]]
+            self._bytes -= leaf.size
+
+    def leaves(self) -> Iterator[_Node]:
+        """The ends of all sequences."""
+        pending = list(self._root.children.values())
+        while pending:
+            each = pending.pop()
+            if each.children:
+                pending += each.children.values()
+            else:
+                yield each
+
+
+def shared_length(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """How many tokens two sequences share from the start."""
+    most = min(len(one), len(other))
+    if one[:most] == other[:most]:
+        return most
+    low, high = 0, most  # the first difference lies in [low, high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -1,0 +1,269 @@
+"""From safetensors to a `DecoderNetwork`: which folders it can run, and in which number format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+import torch
+from safetensors import safe_open
+
+from agentkit.errors import ModelRefused
+from agentkit.models.engine.linear import FloatLinear, Int8Linear, Linear, quantised
+from agentkit.models.engine.network import DecoderNetwork, Feed, Layer, Shape
+
+Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
+
+_FAMILY: Final = ("llama", "mistral", "qwen2")
+_PRODUCTS: Final = {
+    "query_key_value": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "attention_output": ("self_attn.o_proj",),
+    "gate_and_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+"""The products of a layer and the matrices that each is made of, one below the other."""
+_NORMS: Final = {"attention_norm": "input_layernorm", "feed_forward_norm": "post_attention_layernorm"}
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape | None:
+    """The shape that a `config.json` describes; None if the model is of another kind than `DecoderNetwork` runs."""
+    rotary = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    windows = config.get("sliding_window") and config.get("use_sliding_window", True)
+    plain = rotary.get("rope_type", rotary.get("type", "default")) == "default"
+    partly = rotary.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0)) != 1.0
+    if config.get("model_type") not in _FAMILY or config.get("hidden_act") != "silu":
+        return None
+    if windows or partly or not plain:
+        return None
+    heads = config["num_attention_heads"]
+    return Shape(
+        layers=config["num_hidden_layers"],
+        heads=heads,
+        key_value_heads=config.get("num_key_value_heads") or heads,
+        head_size=config.get("head_dim") or config["hidden_size"] // heads,
+        vocabulary=config["vocab_size"],
+        norm_epsilon=config["rms_norm_eps"],
+        rotary_base=rotary.get("rope_theta", config.get("rope_theta", 10_000.0)),
+    )
+
+
+class Tensors(Protocol):
+    """Tensors by their names."""
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """One tensor.
+
+        Raises:
+            ModelRefused: It is not there.
+        """
+        ...
+
+
+class InMemory:
+    """Tensors of a dictionary.
+
+    Args:
+        tensors: By the names that transformers gives them.
+    """
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        self._tensors = tensors
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """One tensor, which must be there."""
+        return self._tensors[name]
+
+
+class WeightFiles:
+    """The tensors of a folder by their names, mapped into memory and read when they are asked for.
+
+    Args:
+        paths: safetensors files.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._files: dict[str, Any] = {}
+        self._paths = ", ".join(path.name for path in paths)
+        with ExitStack() as stack:
+            for path in paths:
+                file = stack.enter_context(safe_open(path, framework="pt"))
+                self._files |= dict.fromkeys(file.keys(), file)
+            self._close = stack.pop_all().close
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._files
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """One tensor.
+
+        Raises:
+            ModelRefused: It is not there.
+        """
+        if name not in self._files:
+            raise ModelRefused(
+                f"weights are missing: {name} is not in {self._paths}.",
+                hint="The folder is incomplete, or its config.json belongs to another model.",
+            )
+        return self._files[name].get_tensor(name)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Unmap the files; tensors that were taken stay valid."""
+        self._close()
+
+
+@dataclass(frozen=True)
+class Product:
+    """One matrix product of the model: the stacked weights and biases of what is computed together."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
+
+class DecoderWeights:
+    """The parts of a decoder in a folder, by what they are for.
+
+    Args:
+        files: Its tensors, under the names that transformers gives them.
+        shape: Its sizes.
+    """
+
+    def __init__(self, files: Tensors, shape: Shape) -> None:
+        self._files = files
+        self.shape = shape
+
+    @property
+    def embedding(self) -> torch.Tensor:
+        """[vocabulary, d], mapped into memory: only the rows of used tokens are ever read."""
+        return self._files.tensor("model.embed_tokens.weight")
+
+    @property
+    def norm(self) -> torch.Tensor:
+        """[d]."""
+        return self._files.tensor("model.norm.weight")
+
+    def layer_norm(self, layer: int, name: str) -> torch.Tensor:
+        """A norm of a layer by its name in `Layer`: [d]."""
+        return self._files.tensor(f"model.layers.{layer}.{_NORMS[name]}.weight")
+
+    def product(self, layer: int, name: str) -> Product:
+        """A product of a layer by its name in `Layer`."""
+        return self._joined([f"model.layers.{layer}.{part}" for part in _PRODUCTS[name]])
+
+    def output(self) -> Product:
+        """The last product: the embedding itself where the model ties them."""
+        tied = "lm_head.weight" not in self._files
+        return self._joined(["model.embed_tokens" if tied else "lm_head"])
+
+    def _joined(self, names: Sequence[str]) -> Product:
+        parts = [self._files.tensor(f"{name}.weight") for name in names]
+        biases = [self._files.tensor(f"{n}.bias") for n in names if f"{n}.bias" in self._files]
+        if len({part.shape[1] for part in parts}) != 1 or len(biases) not in (0, len(parts)):
+            raise ModelRefused(
+                f"the shape of {', '.join(names)} is not that of the configuration.",
+                hint="The config.json of the folder belongs to another model.",
+            )
+        if len(parts) == 1:
+            return Product(parts[0], biases[0] if biases else None)
+        return Product(torch.cat(parts), torch.cat(biases) if biases else None)
+
+
+def decoder_network(
+    source: Tensors, shape: Shape, precision: Precision, int8: Tensors | None = None
+) -> DecoderNetwork:
+    """The network of some weights.
+
+    Args:
+        source: The weights, under the names that transformers gives them.
+        shape: Of the model.
+        precision: Number format of the products.
+        int8: What `int8_tensors` gave for these weights; needed for `int8`.
+
+    Raises:
+        ModelRefused: Weights are missing or of another shape.
+    """
+    weights = DecoderWeights(source, shape)
+    compute = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    kept = torch.float32 if precision == "float32" else torch.bfloat16
+
+    def linear(layer: int | None, name: str) -> Linear:
+        if precision == "int8":
+            assert int8 is not None
+            return _int8_linear(int8, layer, name)
+        return _float_linear(weights, layer, name, compute)
+
+    def build(layer: int) -> Layer:
+        norms = {name: weights.layer_norm(layer, name).to(compute) for name in _NORMS}
+        products = {name: linear(layer, name) for name in _PRODUCTS}
+        return Layer(**norms, **products)  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor(2) as pool:  # packing runs on one core and leaves the interpreter lock alone
+        output = pool.submit(linear, None, "output")
+        layers = list(pool.map(build, range(shape.layers)))
+    network = DecoderNetwork(
+        shape,
+        embedding=weights.embedding,
+        layers=layers,
+        norm=weights.norm.to(compute),
+        output=output.result(),
+        compute=compute,
+        kept=kept,
+    )
+    _check(network, weights.embedding, shape)
+    return network
+
+
+def int8_tensors(weights: DecoderWeights) -> Iterator[tuple[str, torch.Tensor]]:
+    """What the int8 file holds: each product's weights, scales and biases, one product after another."""
+    places: list[tuple[int | None, str]] = [
+        (layer, name) for layer in range(weights.shape.layers) for name in _PRODUCTS
+    ]
+    for layer, name in [*places, (None, "output")]:
+        product = weights.output() if layer is None else weights.product(layer, name)
+        whole, scale = quantised(product.weight)
+        yield _int8_name(layer, name, "weight"), whole
+        yield _int8_name(layer, name, "scale"), scale
+        if product.bias is not None:
+            yield _int8_name(layer, name, "bias"), product.bias.float()
+
+
+def _int8_name(layer: int | None, name: str, part: str) -> str:
+    return f"{name}.{part}" if layer is None else f"layers.{layer}.{name}.{part}"
+
+
+def _int8_linear(stored: Tensors, layer: int | None, name: str) -> Linear:
+    bias = _int8_name(layer, name, "bias")
+    return Int8Linear(
+        stored.tensor(_int8_name(layer, name, "weight")),
+        stored.tensor(_int8_name(layer, name, "scale")),
+        stored.tensor(bias) if bias in stored else None,
+    )
+
+
+def _float_linear(weights: DecoderWeights, layer: int | None, name: str, dtype: torch.dtype) -> Linear:
+    product = weights.output() if layer is None else weights.product(layer, name)
+    return FloatLinear(product.weight.to(dtype), None if product.bias is None else product.bias.to(dtype))
+
+
+def _check(network: DecoderNetwork, embedding: torch.Tensor, shape: Shape) -> None:
+    """One token through the network: a matrix of a wrong size shows here and not in a customer's turn."""
+    try:
+        logits = network.forward([Feed([0], network.new_states(), 1)])
+    except RuntimeError as error:
+        raise ModelRefused(
+            f"the weights do not fit together, or their shape is not that of the configuration: {error}",
+            hint="The config.json of the folder belongs to another model.",
+        ) from error
+    if logits.shape != (1, shape.vocabulary) or len(embedding) != shape.vocabulary:
+        raise ModelRefused(
+            f"the shape of the vocabulary is {logits.shape[1]}, and {shape.vocabulary} in the configuration.",
+            hint="The config.json of the folder belongs to another model.",
+        )
