@@ -20,7 +20,15 @@ _MOST_STEPS: Final = 4000
 _DEEPEST: Final = 8
 _LONGEST_WORDS: Final = 2000
 """Characters of all the strings that a pattern of "any other string" leaves out."""
-_MALFORMED: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, re.error)
+_MALFORMED: Final = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    re.error,
+)
 """What looking at a value may raise where the schema is none; the walk that follows refuses it by name."""
 _BOUNDS: Final = (
     ("minimum", "maximum", {"integer", "fraction"}),

@@ -100,7 +100,10 @@ class _Rewriter:
         if isinstance(own, str) and own.rstrip("#") and reference.startswith(own.rstrip("#")):
             rest = reference[len(own.rstrip("#")) :]
             reference = rest or "#" if rest[:1] in {"", "#"} else reference
-        if not _KEPT_REFERENCE.fullmatch(reference) and (target := self._logic.referred(reference)) is not None:
+        if (
+            not _KEPT_REFERENCE.fullmatch(reference)
+            and (target := self._logic.referred(reference)) is not None
+        ):
             if reference not in self._names:
                 taken = self._root.get("$defs")
                 name = f"referred{len(self._names)}"
@@ -125,9 +128,7 @@ class _Rewriter:
             del asked["type"]
         if not isinstance(listed, Mapping) or len(asked) > 1:
             return
-        allowed = {
-            name: child if self._logic.fits(name, asked) else False for name, child in listed.items()
-        }
+        allowed = {name: child if self._logic.fits(name, asked) else False for name, child in listed.items()}
         values = asked.get("enum", [asked.get("const")])
         if not asked:
             del schema["propertyNames"]

@@ -56,7 +56,9 @@ def portable_pattern(pattern: str) -> str:
     """
     result: list[str] = []
     position, in_class = 0, False
-    dot_is_all = "(?" in pattern and "s" in "".join(part.partition(":")[0] for part in pattern.split("(?")[1:])
+    dot_is_all = "(?" in pattern and "s" in "".join(
+        part.partition(":")[0] for part in pattern.split("(?")[1:]
+    )
     while position < len(pattern):
         piece = pattern[position : position + (2 if pattern[position] == "\\" else 1)]
         position += len(piece)
