@@ -16,7 +16,10 @@ from agentkit.models.schema_check import violations
 
 _KINDS: Final = frozenset({"null", "boolean", "object", "array", "string", "integer", "fraction"})
 """The types of JSON Schema, with `number` divided into integers and all other numbers."""
-_MOST_STEPS: Final = 4000
+_MOST_STEPS: Final = 1000
+"""Schemas looked at for one question."""
+_MOST_STEPS_IN_ALL: Final = 10_000
+"""For all questions about one document: about a second at most, however it is made."""
 _DEEPEST: Final = 8
 _LONGEST_WORDS: Final = 2000
 """Characters of all the strings that a pattern of "any other string" leaves out."""
@@ -62,7 +65,8 @@ class SchemaLogic:
     def __init__(self, root: Any, deciding: frozenset[str]) -> None:
         self._root = root
         self._deciding = deciding
-        self._steps = _MOST_STEPS
+        self._steps = 0
+        self._steps_in_all = 0
 
     def referred(self, reference: Any) -> Any:
         """What a `$ref` within the document points at; None if there is nothing.
@@ -83,6 +87,20 @@ class SchemaLogic:
                 return None
         return target
 
+    def circle(self) -> str | None:
+        """A `$ref` that leads back to itself without going into a value, so that it says nothing; None without
+        one."""
+        for start in sorted(_references(self._root)):
+            waiting, seen = [self.referred(start)], set[str]()
+            while waiting:
+                for reference in _references_here(waiting.pop()):
+                    if reference == start:
+                        return start
+                    if reference not in seen:
+                        seen.add(reference)
+                        waiting.append(self.referred(reference))
+        return None
+
     def unsatisfiable(self, schemas: Sequence[Any], depth: int = 0) -> bool:
         """Whether it is certain that no value fits all of `schemas`.
 
@@ -90,10 +108,11 @@ class SchemaLogic:
             schemas: Schemas that hold at the same place.
             depth: How many properties and alternatives the question is inside of.
         """
-        self._steps -= 1
-        if depth > _DEEPEST or self._steps < 0:
+        if not self._may_look_on(depth):
             return False
         parts = list(self._conjuncts(schemas))
+        self._steps += len(parts)
+        self._steps_in_all += len(parts)
         if any(part is False for part in parts):
             return True
         maps = [part for part in parts if isinstance(part, Mapping)]
@@ -113,6 +132,11 @@ class SchemaLogic:
                 ):
                     return True
         return False
+
+    def _may_look_on(self, depth: int) -> bool:
+        self._steps = 1 if depth == 0 else self._steps + 1
+        self._steps_in_all += 1
+        return depth <= _DEEPEST and self._steps <= _MOST_STEPS and self._steps_in_all <= _MOST_STEPS_IN_ALL
 
     def kinds(self, schemas: Sequence[Any]) -> frozenset[str]:
         """The types that a value may have that fits all of `schemas`, with `fraction` for numbers that are
@@ -150,8 +174,7 @@ class SchemaLogic:
         Returns:
             A schema (False: nothing is left), or None if keywords cannot say it.
         """
-        self._steps -= 1
-        if depth > _DEEPEST or self._steps < 0:
+        if not self._may_look_on(depth):
             return None
         if isinstance(schema, bool):
             return not schema
@@ -262,6 +285,37 @@ class SchemaLogic:
                 seen.add(reference)
                 target = self.referred(reference)
                 waiting += [] if target is None else [target]
+
+
+def _references(part: Any) -> set[str]:
+    """All that is referred to anywhere inside of `part`."""
+    found: set[str] = set()
+    waiting = [part]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, Mapping):
+            if isinstance(here.get("$ref"), str):
+                found.add(here["$ref"])
+            waiting += here.values()
+        elif isinstance(here, list):
+            waiting += here
+    return found
+
+
+def _references_here(schema: Any) -> Iterator[str]:
+    """What is referred to by schemas that speak of the same value as `schema`."""
+    waiting = [schema]
+    while waiting:
+        here = waiting.pop()
+        if not isinstance(here, Mapping):
+            continue
+        if isinstance(here.get("$ref"), str):
+            yield here["$ref"]
+        for key in ("allOf", "anyOf", "oneOf"):
+            waiting += here[key] if isinstance(here.get(key), list) else []
+        waiting += [here[key] for key in ("not", "if", "then", "else") if key in here]
+        for key in ("dependentSchemas", "dependencies"):
+            waiting += here[key].values() if isinstance(here.get(key), Mapping) else []
 
 
 def _kinds_of(declared: Any) -> frozenset[str]:

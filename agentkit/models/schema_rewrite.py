@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from agentkit.models.schema_logic import SchemaLogic
 
@@ -42,20 +42,20 @@ _MOST_COMBINATIONS: Final = 64
 """Alternatives of one `oneOf` after negations are multiplied out; more would make grammars of megabytes."""
 
 
-def rewritten(schema: Any, deciding: frozenset[str]) -> Any:
+def rewritten(schema: Any, logic: SchemaLogic) -> Any:
     """`schema` in keywords that can be followed, as far as there is such a form; the same values fit it.
 
     Args:
-        schema: A document; what is no schema is returned as it is.
-        deciding: The keywords that decide validity; all others are annotations.
+        schema: A document in which no `$ref` leads back to itself; what is no schema is returned as it is.
+        logic: Answers about this document.
     """
-    return _Rewriter(schema, deciding).document()
+    return _Rewriter(logic, schema).document()
 
 
 class _Rewriter:
-    def __init__(self, root: Any, deciding: frozenset[str]) -> None:
+    def __init__(self, logic: SchemaLogic, root: Any) -> None:
         self._root = root
-        self._logic = SchemaLogic(root, deciding)
+        self._logic = logic
         self._names: dict[str, str] = {}
         self._moved: dict[str, Any] = {}
 
@@ -155,7 +155,7 @@ class _Rewriter:
             del schema[key]
             for name, child in asked.items():
                 then = {"required": child} if isinstance(child, list) else child
-                if name in self._logic.required([schema]):
+                if name in self._logic.required([schema]) and self._logic.kinds([schema]) == {"object"}:
                     _join(schema, [then])
                 elif child is False:
                     _join(schema, [{"properties": {name: False}}])
@@ -270,5 +270,5 @@ def _at_least_one_property(schema: dict[str, Any]) -> None:
         _join(schema, [{"required": [name]} for name, child in listed.items() if child is not False])
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)

@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from agentkit.errors import ConstraintUnsupported
+from agentkit.models.schema_logic import SchemaLogic
 from agentkit.models.schema_rewrite import rewritten
 from agentkit.models.schema_strings import (
     FOLLOWED_FORMATS,
@@ -103,8 +104,11 @@ def enforceable(schema: Any, *, where: str = "schema") -> dict[str, Any]:
     Raises:
         ConstraintUnsupported: A keyword or value that cannot be enforced, with its place.
     """
+    logic = SchemaLogic(schema, _ENFORCED | _NOT_ENFORCED)
+    if (circle := logic.circle()) is not None:
+        raise _refused(where, f"`$ref: {circle}`, which leads back to itself,", "$ref")
     try:
-        result = _walk(rewritten(schema, _ENFORCED | _NOT_ENFORCED), where, is_document=True)
+        result = _walk(rewritten(schema, logic), where, is_document=True)
     except RecursionError as error:
         raise _refused(where, "schemas inside schemas as deep as this", "nesting") from error
     if result is False:
