@@ -32,7 +32,9 @@ from agentkit.models.schema_evaluation import (
 )
 from agentkit.prompts import PromptLibrary
 
-app = typer.Typer(help="Measure tool calls and grounded answers on your own files.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure tool calls, grounded answers and schemas on your own files.", no_args_is_help=True
+)
 
 
 class _Line(Protocol):

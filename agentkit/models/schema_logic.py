@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import unquote
 
 from agentkit.models.schema_check import violations
+from agentkit.models.schema_references import referred
 
 _KINDS: Final = frozenset({"null", "boolean", "object", "array", "string", "integer", "fraction"})
 """The types of JSON Schema, with `number` divided into integers and all other numbers."""
@@ -67,39 +67,6 @@ class SchemaLogic:
         self._deciding = deciding
         self._steps = 0
         self._steps_in_all = 0
-
-    def referred(self, reference: Any) -> Any:
-        """What a `$ref` within the document points at; None if there is nothing.
-
-        Args:
-            reference: The value of `$ref`.
-        """
-        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
-            return None
-        target = self._root
-        for step in unquote(reference[1:]).split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(target, list) and name.isdecimal() and int(name) < len(target):
-                target = target[int(name)]
-            elif isinstance(target, Mapping) and name in target:
-                target = target[name]
-            else:
-                return None
-        return target
-
-    def circle(self) -> str | None:
-        """A `$ref` that leads back to itself without going into a value, so that it says nothing; None without
-        one."""
-        for start in sorted(_references(self._root)):
-            waiting, seen = [self.referred(start)], set[str]()
-            while waiting:
-                for reference in _references_here(waiting.pop()):
-                    if reference == start:
-                        return start
-                    if reference not in seen:
-                        seen.add(reference)
-                        waiting.append(self.referred(reference))
-        return None
 
     def unsatisfiable(self, schemas: Sequence[Any], depth: int = 0) -> bool:
         """Whether it is certain that no value fits all of `schemas`.
@@ -222,7 +189,7 @@ class SchemaLogic:
             return each if key == "allOf" else [False] if False in each else [{"allOf": each}]
         if key == "not":
             return [value]
-        target = self.referred(value) if key == "$ref" else None
+        target = referred(value, self._root) if key == "$ref" else None
         negated = None if target is None else self.negation(target, context, depth + 1)
         return None if negated is None else [negated]
 
@@ -283,39 +250,8 @@ class SchemaLogic:
             reference = part.get("$ref")
             if isinstance(reference, str) and reference not in seen:
                 seen.add(reference)
-                target = self.referred(reference)
+                target = referred(reference, self._root)
                 waiting += [] if target is None else [target]
-
-
-def _references(part: Any) -> set[str]:
-    """All that is referred to anywhere inside of `part`."""
-    found: set[str] = set()
-    waiting = [part]
-    while waiting:
-        here = waiting.pop()
-        if isinstance(here, Mapping):
-            if isinstance(here.get("$ref"), str):
-                found.add(here["$ref"])
-            waiting += here.values()
-        elif isinstance(here, list):
-            waiting += here
-    return found
-
-
-def _references_here(schema: Any) -> Iterator[str]:
-    """What is referred to by schemas that speak of the same value as `schema`."""
-    waiting = [schema]
-    while waiting:
-        here = waiting.pop()
-        if not isinstance(here, Mapping):
-            continue
-        if isinstance(here.get("$ref"), str):
-            yield here["$ref"]
-        for key in ("allOf", "anyOf", "oneOf"):
-            waiting += here[key] if isinstance(here.get(key), list) else []
-        waiting += [here[key] for key in ("not", "if", "then", "else") if key in here]
-        for key in ("dependentSchemas", "dependencies"):
-            waiting += here[key].values() if isinstance(here.get(key), Mapping) else []
 
 
 def _kinds_of(declared: Any) -> frozenset[str]:

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
 from agentkit.models.schema_logic import SchemaLogic
+from agentkit.models.schema_references import referred
 
 _MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _LISTS: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems", "items"})
@@ -102,7 +103,7 @@ class _Rewriter:
             reference = rest or "#" if rest[:1] in {"", "#"} else reference
         if (
             not _KEPT_REFERENCE.fullmatch(reference)
-            and (target := self._logic.referred(reference)) is not None
+            and (target := referred(reference, self._root)) is not None
         ):
             if reference not in self._names:
                 taken = self._root.get("$defs")

@@ -2,13 +2,11 @@
 
 Regular expressions of JSON Schema are those of ECMAScript; llguidance reads them as Rust's `regex` does. They differ
 in what `.` and `\\S` stand for. Of the formats, llguidance does not count the days of February or the minutes that may
-have a leap second. A format that no draft of JSON Schema defines (`binary`, `int32`) is a note to the reader (2020-12,
-section 7.2.3).
+have a leap second.
 """
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Final
 
 _DATE: Final = (
@@ -28,23 +26,11 @@ FOLLOWED_FORMATS: Final = frozenset(
     ("date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri")
 )
 """Formats that llguidance implements."""
-_REFUSED_FORMATS: Final = frozenset(
-    ("idn-email", "idn-hostname", "uri-reference", "iri", "iri-reference", "uri-template")
-) | frozenset(("json-pointer", "relative-json-pointer", "regex"))
+NOTED_FORMATS: Final = frozenset({"binary", "password"})
+"""Formats of OpenAPI that are notes to the reader: every string has them."""
 
 _NOT_LINE_END: Final = r"[^\n\r\u2028\u2029]"
 _NOT_SPACE: Final = r"[^\s\ufeff]"
-
-
-def format_is_refused(name: str) -> bool:
-    """Whether a format decides validity, but cannot be followed; a name that looks like a misspelt one does.
-
-    Args:
-        name: The value of `format`.
-    """
-    if name in FOLLOWED_FORMATS:
-        return False
-    return bool(get_close_matches(name, FOLLOWED_FORMATS | _REFUSED_FORMATS, n=1, cutoff=0.85))
 
 
 def portable_pattern(pattern: str) -> str:

@@ -17,11 +17,12 @@ from typing import Any, Final
 
 from agentkit.errors import ConstraintUnsupported
 from agentkit.models.schema_logic import SchemaLogic
+from agentkit.models.schema_references import circle
 from agentkit.models.schema_rewrite import rewritten
 from agentkit.models.schema_strings import (
     FOLLOWED_FORMATS,
+    NOTED_FORMATS,
     STRICT_FORMATS,
-    format_is_refused,
     portable_pattern,
 )
 
@@ -83,6 +84,8 @@ _NOT_ENFORCED: Final = frozenset(
 )
 """Keywords of some draft of JSON Schema that decide validity. All others are annotations (2020-12, section
 6.5)."""
+DECIDING: Final = _ENFORCED | _NOT_ENFORCED
+"""All keywords that decide validity."""
 _HARMLESS: Final[Mapping[str, Any]] = {"uniqueItems": False, "minContains": 0, "unevaluatedProperties": True}
 """Keywords that are not enforced but ask for nothing with this value."""
 _MOST_ITEMS: Final = 50
@@ -104,9 +107,9 @@ def enforceable(schema: Any, *, where: str = "schema") -> dict[str, Any]:
     Raises:
         ConstraintUnsupported: A keyword or value that cannot be enforced, with its place.
     """
-    logic = SchemaLogic(schema, _ENFORCED | _NOT_ENFORCED)
-    if (circle := logic.circle()) is not None:
-        raise _refused(where, f"`$ref: {circle}`, which leads back to itself,", "$ref")
+    if (reference := circle(schema)) is not None:
+        raise _refused(where, f"`$ref: {reference}`, which leads back to itself,", "$ref")
+    logic = SchemaLogic(schema, DECIDING)
     try:
         result = _walk(rewritten(schema, logic), where, is_document=True)
     except RecursionError as error:
@@ -219,9 +222,13 @@ def _string_forms(schema: dict[str, Any], where: str) -> None:
     name = schema.get("format")
     if name is None:
         return
-    if not isinstance(name, str) or format_is_refused(name):
+    kinds = schema.get("type", "string")
+    if "string" not in (kinds if isinstance(kinds, list) else [kinds]):
+        del schema["format"]  # formats speak of strings only
+        return
+    if not isinstance(name, str) or name not in FOLLOWED_FORMATS | NOTED_FORMATS:
         raise _refused(where, f"`format: {json.dumps(name, default=str)[:40]}`", f"format {name}")
-    if name not in FOLLOWED_FORMATS or name in STRICT_FORMATS:
+    if name in NOTED_FORMATS or name in STRICT_FORMATS:
         del schema["format"]
     if name in STRICT_FORMATS:
         joined = schema.get("allOf", [])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConstraintUnsupported
-from agentkit.models.schema_support import enforceable
+from agentkit.models.schema_support import DECIDING
 from tests.models.schema_texts import writes
 
 SHAPE: dict[str, Any] = {
@@ -154,6 +154,7 @@ CASES: list[tuple[str, Any, list[str], list[str]]] = [
         ['"2021-02-29"', '"1900-02-29"'],
     ),
     ("a date and a pattern", {"format": "date", "pattern": "^2"}, ['"2021-01-31"', "1"], ['"1999-01-31"']),
+    ("a format of numbers", {"type": "integer", "format": "int32"}, ["1"], ['"1"']),
     ("a note instead of a format", {"type": "string", "format": "binary"}, ['"x"'], ["1"]),
     ("a point is no line end", {"type": "string", "pattern": "^.$"}, ['"x"'], ['"\\r"', '"\u2028"']),
     ("no space is no byte order mark", {"type": "string", "pattern": r"^\S$"}, ['"x"'], ['"\ufeff"', '" "']),
@@ -202,12 +203,8 @@ def test_alternatives_without_end_are_refused_soon() -> None:
         writes({"type": "object", "oneOf": options}, "{}")
 
 
-KEYWORDS = st.sampled_from(
-    "type enum const properties required additionalProperties patternProperties minProperties items prefixItems "
-    "minLength pattern format minimum exclusiveMaximum multipleOf anyOf oneOf allOf not if then else $ref $defs $id "
-    "dependencies dependentRequired dependentSchemas propertyNames unevaluatedProperties unevaluatedItems".split()
-)
-VALUES = st.sampled_from(
+KEYWORDS = st.sampled_from(sorted(DECIDING))
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 1.5, "", "a", "object", "#", "#/$defs/a", "#/not", "(", [], {}, ["a"]]
 )
 RUBBISH = st.recursive(
@@ -218,12 +215,15 @@ RUBBISH = st.recursive(
 
 
 @given(schema=st.dictionaries(KEYWORDS, RUBBISH, max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_is_no_schema_is_refused_with_a_reason(schema: dict[str, Any]) -> None:
+    refusal = refused(schema)
+    assert refusal is None or (refusal.message and refusal.hint and refusal.feature)
+
+
+def refused(schema: dict[str, Any]) -> ConstraintUnsupported | None:
     try:
-        enforceable(schema)
         writes(schema, "{}")
     except ConstraintUnsupported as refusal:
-        assert refusal.message
-        assert refusal.hint
-        assert refusal.feature
+        return refusal
+    return None

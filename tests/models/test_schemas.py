@@ -33,6 +33,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ),
     ("a format that is not followed", {"format": "json-pointer"}, '`format: "json-pointer"`'),
     ("a misspelt format", {"format": "datetime"}, '`format: "datetime"`'),
+    ("a format that nobody knows", {"format": "moon-phase"}, '`format: "moon-phase"`'),
     ("a format that is no name", {"format": 3}, "`format: 3`"),
     ("multipleOf 0", {"multipleOf": 0}, "`multipleOf: 0`"),
     ("a circle", {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}, "leads back"),
