@@ -124,7 +124,7 @@ class GrammarMatcher:
         packed = numpy.frombuffer(self._matcher.compute_bitmask(), dtype=numpy.uint8)
         self._spend(time.perf_counter() - started)
         self._check()
-        allowed = numpy.unpackbits(packed, bitorder="little", count=self._size).astype(numpy.bool_)
+        allowed = numpy.unpackbits(packed, bitorder="little", count=self._size).view(numpy.bool_)
         allowed[self._end_ids] = self._matcher.is_accepting()
         if not allowed.any():
             raise ConstraintUnsupported(
@@ -245,7 +245,7 @@ _FEATURES: Final = (
     (r"Unknown format: ([\w-]+)", r"format \1"),
     (r"patternProperty", "patternProperties"),
     (r"regex|look-?around", "pattern"),
-    (r"\$ref|^Resource |^Pointer |^Anchor |URI reference", "$ref"),
+    (r"\$ref|^Resource |^Pointer |^Anchor |URI reference|circular ref", "$ref"),
     (r"min/maxProperties", "minProperties or maxProperties"),
     (r"[Uu]nsatisfiable", "unsatisfiable"),
     (r"Expected .* for '(\w+)'", r"\1"),

@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -286,11 +287,13 @@ class _Writer:
             return True
         after, reason = self.after, self.reason
         if _parts(value) <= _MOST_PARTS:
-            self._tries = _MOST_TRIES
             begun = self._fresh()
-            for text in _orders(value, "", lambda beginning: self._may_begin(begun, beginning)):
-                if text != own and self._accepts_text(text):
-                    return True
+            for most in (1, None):
+                self._tries = _MOST_TRIES
+                orders = _Orders(lambda beginning: self._may_begin(begun, beginning), most)
+                for text in orders.of(value, ""):
+                    if text != own and self._accepts_text(text):
+                        return True
         self.after, self.reason = after, reason
         return False
 
@@ -342,32 +345,43 @@ def _parts(value: Any) -> int:
     return 0
 
 
-def _orders(value: Any, before: str, may_begin: Callable[[str], bool]) -> Iterator[str]:
-    """`before` and the value in every order of its properties of which `may_begin` allows each beginning."""
-    if isinstance(value, dict) and value:
-        yield from _members(list(value.items()), before + "{", may_begin)
-    elif isinstance(value, list) and value:
-        yield from _items(value, before + "[", may_begin)
-    else:
-        yield before + json.dumps(value, ensure_ascii=False)
+class _Orders:
+    """The texts of a value with its properties in every order that may be begun.
 
+    Args:
+        may_begin: Whether a text that begins like this can be written.
+        most: How many orders of what is inside of a property or an item are tried; None: all. With one, the orders
+            of the properties around it get their turn sooner.
+    """
 
-def _members(rest: list[tuple[str, Any]], before: str, may_begin: Callable[[str], bool]) -> Iterator[str]:
-    for index, (name, child) in enumerate(rest):
-        beginning = f"{before}{json.dumps(name, ensure_ascii=False)}: "
-        if not may_begin(beginning):
-            continue
-        others = rest[:index] + rest[index + 1 :]
-        for text in _orders(child, beginning, may_begin):
-            if others:
-                yield from _members(others, text + ", ", may_begin)
-            else:
-                yield text + "}"
+    def __init__(self, may_begin: Callable[[str], bool], most: int | None) -> None:
+        self._may_begin = may_begin
+        self._most = most
 
-
-def _items(rest: list[Any], before: str, may_begin: Callable[[str], bool]) -> Iterator[str]:
-    for text in _orders(rest[0], before, may_begin):
-        if len(rest) > 1:
-            yield from _items(rest[1:], text + ", ", may_begin)
+    def of(self, value: Any, before: str) -> Iterator[str]:
+        """`before` and each text of the value."""
+        if isinstance(value, dict) and value:
+            yield from self._members(list(value.items()), before + "{")
+        elif isinstance(value, list) and value:
+            yield from self._items(value, before + "[")
         else:
-            yield text + "]"
+            yield before + json.dumps(value, ensure_ascii=False)
+
+    def _members(self, rest: list[tuple[str, Any]], before: str) -> Iterator[str]:
+        for index, (name, child) in enumerate(rest):
+            beginning = f"{before}{json.dumps(name, ensure_ascii=False)}: "
+            if not self._may_begin(beginning):
+                continue
+            others = rest[:index] + rest[index + 1 :]
+            for text in islice(self.of(child, beginning), self._most):
+                if others:
+                    yield from self._members(others, text + ", ")
+                else:
+                    yield text + "}"
+
+    def _items(self, rest: list[Any], before: str) -> Iterator[str]:
+        for text in islice(self.of(rest[0], before), self._most):
+            if len(rest) > 1:
+                yield from self._items(rest[1:], text + ", ")
+            else:
+                yield text + "]"

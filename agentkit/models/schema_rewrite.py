@@ -129,6 +129,8 @@ class _Rewriter:
             del asked["type"]
         if not isinstance(listed, Mapping) or len(asked) > 1:
             return
+        if listed and further is not True and not {"enum", "const"} & asked.keys():
+            return  # a pattern would ask what `additionalProperties` asks of the listed ones, too
         allowed = {name: child if self._logic.fits(name, asked) else False for name, child in listed.items()}
         values = asked.get("enum", [asked.get("const")])
         if not asked:

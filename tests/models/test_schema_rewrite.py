@@ -177,6 +177,15 @@ REFUSED: list[tuple[str, Any, str]] = [
         {"patternProperties": {"^a": {}, "b$": {"type": "null"}}},
         "patternProperties",
     ),
+    (
+        "names by pattern where listed ones have rules of their own",
+        {
+            "properties": {"a": {}},
+            "additionalProperties": {"type": "null"},
+            "propertyNames": {"pattern": "a"},
+        },
+        "propertyNames",
+    ),
     ("a missing definition", {"$ref": "#/$defs/a"}, "$ref"),
     ("a document somewhere else", {"$ref": "https://a.b/c"}, "$ref"),
     ("a type that there is not", {"type": "text"}, "type"),
