@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from agentkit.agent import Agent
 from agentkit.bot.code import tools_of
@@ -22,6 +23,14 @@ from agentkit.tools import StaticToolset, Tool
 from agentkit.yaml_files import read_yaml
 
 
+class Closable(Protocol):
+    """Something that holds memory, files or threads."""
+
+    def close(self) -> None:
+        """Let go of them."""
+        ...
+
+
 @dataclass
 class Bot:
     """A bot that is ready to talk.
@@ -33,6 +42,7 @@ class Bot:
         tools: Its tools.
         database: Where it keeps conversations and memories.
         generator: What writes; loaded when it is first needed.
+        opened: What was opened for this bot alone, and ends with it.
     """
 
     folder: Path
@@ -41,6 +51,7 @@ class Bot:
     tools: tuple[Tool, ...]
     database: Path
     generator: Generator
+    opened: tuple[Closable, ...]
 
     def warm_up(self) -> None:
         """Load the generator in another thread, if it is not loaded: for while a person types."""
@@ -48,8 +59,10 @@ class Bot:
             self.generator.start_loading()
 
     def close(self) -> None:
-        """Close the store and free the models."""
+        """Close the store, and free the models that were loaded for this bot."""
         self.agent.close()
+        for each in self.opened:
+            each.close()
 
 
 def open_bot(
@@ -86,10 +99,13 @@ def open_bot(
     prompts = PromptLibrary([folder / config.prompts] if config.prompts else [])
     path = database or database_of(folder)
     store = SqliteStore.open(path, clock=now)
+    opened: list[Closable] = [store]
     if encoder is None or isinstance(encoder, str):
         encoder = load_encoder(encoder or config.encoder, progress=progress)
+        opened.append(encoder)
     if generator is None or isinstance(generator, str):
         generator = load_generator_lazily(generator or config.generator, progress=progress)
+        opened.append(generator)
     authored = CachedEncoder(encoder, data_folder() / "vectors.db")
     model: IntentModel | None = None
     if intents_file is not None:
@@ -107,7 +123,7 @@ def open_bot(
         settings=config.settings(),
         now=now,
     )
-    return Bot(folder, config, agent, tuple(tools), path, generator)
+    return Bot(folder, config, agent, tuple(tools), path, generator, tuple(opened))
 
 
 def _knowledge(

@@ -85,10 +85,7 @@ def _load(folder: ModelFolder, shape: Shape, precision: Precision, progress: Pro
     if precision == "int8" and not _is_sound(path, folder):
         _write_int8(folder, shape, path, progress)
     int8 = WeightFiles([path]) if precision == "int8" else None
-    network = decoder_network(WeightFiles(weight_files(folder.path)), shape, precision, int8)
-    if int8 is not None:
-        int8.close()
-    return network
+    return decoder_network(WeightFiles(weight_files(folder.path)), shape, precision, int8)
 
 
 def _place(folder: ModelFolder, name: str) -> Path:

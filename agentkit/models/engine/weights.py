@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -84,23 +83,23 @@ class InMemory:
 
 
 class WeightFiles:
-    """The tensors of a folder by their names, mapped into memory and read when they are asked for.
+    """The tensors of safetensors files by their names.
+
+    Files are mapped into memory for one tensor at a time: what has been read and packed takes no memory twice.
 
     Args:
-        paths: safetensors files.
+        paths: The files.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._files: dict[str, Any] = {}
-        self._paths = ", ".join(path.name for path in paths)
-        with ExitStack() as stack:
-            for path in paths:
-                file = stack.enter_context(safe_open(path, framework="pt"))
-                self._files |= dict.fromkeys(file.keys(), file)
-            self._close = stack.pop_all().close
+        self._paths: dict[str, Path] = {}
+        for path in paths:
+            with safe_open(path, framework="pt") as file:
+                self._paths |= dict.fromkeys(file.keys(), path)
+        self._names = ", ".join(path.name for path in paths)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._files
+        return name in self._paths
 
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor.
@@ -108,16 +107,13 @@ class WeightFiles:
         Raises:
             ModelRefused: It is not there.
         """
-        if name not in self._files:
+        if name not in self._paths:
             raise ModelRefused(
-                f"weights are missing: {name} is not in {self._paths}.",
+                f"weights are missing: {name} is not in {self._names}.",
                 hint="The folder is incomplete, or its config.json belongs to another model.",
             )
-        return self._files[name].get_tensor(name)  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        """Unmap the files; tensors that were taken stay valid."""
-        self._close()
+        with safe_open(self._paths[name], framework="pt") as file:
+            return file.get_tensor(name)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
