@@ -112,7 +112,17 @@ class ConstraintUnmet(ConstraintError):
 
 
 class ConstraintUnsupported(ConstraintError):
-    """The engine or the tokenizer cannot enforce this constraint, so it is refused rather than ignored."""
+    """The engine or the tokenizer cannot enforce this constraint, so it is refused rather than ignored.
+
+    Args:
+        message: What cannot be enforced, and where.
+        hint: What the reader can do about it.
+        feature: The name of what cannot be enforced, to count by: a keyword of JSON Schema, for example.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", feature: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.feature = feature
 
 
 class ModelError(AgentKitError):

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agentkit.bot.config import DEFAULT_ENCODER, DEFAULT_GENERATOR
+from agentkit.cli.options import JsonOption
 from agentkit.cli.progress import BarProgress
 from agentkit.cli.terminal import err, out
 from agentkit.errors import ConfigurationError
@@ -22,9 +23,18 @@ from agentkit.knowledge.evaluation import (
 )
 from agentkit.models import load_encoder, load_generator
 from agentkit.models.evaluation import ToolChoice, evaluate_calls, read_call_rows, score_calls
+from agentkit.models.schema_evaluation import (
+    SchemaScores,
+    evaluate_schemas,
+    load_compiler,
+    percentiles,
+    read_schema_rows,
+)
 from agentkit.prompts import PromptLibrary
 
-app = typer.Typer(help="Measure tool calls and grounded answers on your own files.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure tool calls, grounded answers and schemas on your own files.", no_args_is_help=True
+)
 
 
 class _Line(Protocol):
@@ -105,6 +115,55 @@ def grounding(
     table.add_row("replies that say what the evidence lacks", str(summary.invented))
     table.add_row("milliseconds a case, median", f"{summary.median_milliseconds:,.0f}")
     out.print(table)
+
+
+@app.command()
+def schemas(
+    file: _FileArgument,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Whose tokenizer: catalogue name, folder or Hugging Face id.")
+    ] = DEFAULT_GENERATOR,
+    first: _FirstOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """JSON Schemas: {"id", "schema", "instances": [{"data", "valid"}]} a line.
+
+    Puts the instances through the constraint itself; no model writes anything. Prints how many valid and invalid
+    ones it would let through, which schemas it refuses and why, and how long a mask takes.
+    """
+    rows = read_schema_rows(file)[:first]
+    progress = BarProgress(err)
+    compiler, codec = load_compiler(model, progress)
+    progress.start("Evaluating", len(rows), "schemas")
+    try:
+        scores = evaluate_schemas(rows, compiler, codec, on_row=lambda: progress.advance(1))
+    finally:
+        progress.finish()
+    if as_json:
+        out.print_json(scores.to_json())
+    else:
+        _show_schema_scores(scores, f"{file.name}, tokenizer of {model}")
+
+
+def _show_schema_scores(scores: SchemaScores, title: str) -> None:
+    table = _table(title)
+    table.add_row("schemas refused", _share(scores.refused, scores.schemas))
+    for feature, count in scores.refused_by_feature.most_common():
+        table.add_row(Text(f"  {feature}"), str(count))
+    table.add_row("valid instances accepted", _share(scores.valid_accepted, scores.valid))
+    table.add_row("invalid instances accepted", _share(scores.invalid_accepted, scores.invalid))
+    for name, times in (
+        ("a mask", scores.mask_milliseconds),
+        ("a mask, processor time", scores.mask_processor_milliseconds),
+        ("a schema, until the first mask", scores.compile_milliseconds),
+    ):
+        found = percentiles(times)
+        table.add_row(f"milliseconds of {name}: median, 99 %", f"{found['p50']:.3f}, {found['p99']:.3f}")
+    out.print(table)
+    for failure in scores.failures:
+        kind = "valid, but rejected" if failure.valid else "invalid, but accepted"
+        place = f"{failure.id}, instance {failure.instance}: {kind} after {failure.after!r} {failure.reason}"
+        err.print(Text(place.rstrip(), style="yellow"))
 
 
 def _kept(found: Iterable[LineT], total: int, path: Path | None) -> Iterator[LineT]:

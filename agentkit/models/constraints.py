@@ -124,7 +124,7 @@ class GrammarMatcher:
         packed = numpy.frombuffer(self._matcher.compute_bitmask(), dtype=numpy.uint8)
         self._spend(time.perf_counter() - started)
         self._check()
-        allowed = numpy.unpackbits(packed, bitorder="little", count=self._size).astype(numpy.bool_)
+        allowed = numpy.unpackbits(packed, bitorder="little", count=self._size).view(numpy.bool_)
         allowed[self._end_ids] = self._matcher.is_accepting()
         if not allowed.any():
             raise ConstraintUnsupported(
@@ -231,6 +231,7 @@ class ConstraintCompiler:
         if problems:
             raise ConstraintUnsupported(
                 f"the constraint cannot be enforced: {'; '.join(problems)}",
+                feature=_feature(problems[0]),
                 hint="Write it in features that can be followed token by token, and check the rest later.",
             )
         prototype = LLMatcher(tokenizer, grammar, log_level=0)
@@ -238,6 +239,27 @@ class ConstraintCompiler:
         if len(self._grammars) > _KEPT_GRAMMARS:
             self._grammars.popitem(last=False)
         return prototype
+
+
+_FEATURES: Final = (
+    (r"Unknown format: ([\w-]+)", r"format \1"),
+    (r"patternProperty", "patternProperties"),
+    (r"regex|look-?around", "pattern"),
+    (r"\$ref|^Resource |^Pointer |^Anchor |URI reference|circular ref", "$ref"),
+    (r"min/maxProperties", "minProperties or maxProperties"),
+    (r"[Uu]nsatisfiable", "unsatisfiable"),
+    (r"Expected .* for '(\w+)'", r"\1"),
+    (r"\b(oneOf|multipleOf|type|properties|required|enum|const)\b", r"\1"),
+    (r"too (?:big|large|many|complex)|limit", "size"),
+)
+"""How llguidance's reasons for refusing a grammar name what it refuses."""
+
+
+def _feature(problem: str) -> str:
+    for pattern, name in _FEATURES:
+        if found := re.search(pattern, problem):
+            return found.expand(name)
+    return problem.splitlines()[0][:60]
 
 
 def call_grammar(

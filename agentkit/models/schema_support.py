@@ -16,6 +16,15 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from agentkit.errors import ConstraintUnsupported
+from agentkit.models.schema_logic import SchemaLogic
+from agentkit.models.schema_references import circle
+from agentkit.models.schema_rewrite import rewritten
+from agentkit.models.schema_strings import (
+    FOLLOWED_FORMATS,
+    NOTED_FORMATS,
+    STRICT_FORMATS,
+    portable_pattern,
+)
 
 _ENFORCED: Final = frozenset(
     (
@@ -75,6 +84,8 @@ _NOT_ENFORCED: Final = frozenset(
 )
 """Keywords of some draft of JSON Schema that decide validity. All others are annotations (2020-12, section
 6.5)."""
+DECIDING: Final = _ENFORCED | _NOT_ENFORCED
+"""All keywords that decide validity."""
 _HARMLESS: Final[Mapping[str, Any]] = {"uniqueItems": False, "minContains": 0, "unevaluatedProperties": True}
 """Keywords that are not enforced but ask for nothing with this value."""
 _MOST_ITEMS: Final = 50
@@ -96,9 +107,15 @@ def enforceable(schema: Any, *, where: str = "schema") -> dict[str, Any]:
     Raises:
         ConstraintUnsupported: A keyword or value that cannot be enforced, with its place.
     """
-    result = _walk(schema, where)
+    if (reference := circle(schema)) is not None:
+        raise _refused(where, f"`$ref: {reference}`, which leads back to itself,", "$ref")
+    logic = SchemaLogic(schema, DECIDING)
+    try:
+        result = _walk(rewritten(schema, logic), where, is_document=True)
+    except RecursionError as error:
+        raise _refused(where, "schemas inside schemas as deep as this", "nesting") from error
     if result is False:
-        raise _refused(where, "`false`, which nothing satisfies")
+        raise _refused(where, "`false`, which nothing satisfies", "false")
     return {} if result is True else result
 
 
@@ -126,26 +143,29 @@ def _joins(schema: Any) -> bool:
     return here or any(_joins(child) for child in schema.values())
 
 
-def _walk(schema: Any, where: str) -> Any:
+def _walk(schema: Any, where: str, *, is_document: bool = False) -> Any:
     if isinstance(schema, bool):
         return schema
     if not isinstance(schema, Mapping):
-        raise _refused(where, f"{json.dumps(schema, default=str)[:60]}, which is no schema")
+        raise _refused(where, f"{json.dumps(schema, default=str)[:60]}, which is no schema", "no schema")
     if _OLD_DRAFT.search(str(schema.get("$schema", ""))) and "exclusiveM" in json.dumps(schema):
-        raise _refused(where, "`exclusiveMinimum`/`exclusiveMaximum` of draft 4")
+        raise _refused(where, "`exclusiveMinimum`/`exclusiveMaximum` of draft 4", "exclusiveMinimum")
+    if not is_document and isinstance(schema.get("$id"), str) and '"$ref"' in json.dumps(schema):
+        raise _refused(where, "a document of its own (`$id`) with a `$ref` inside", "$id")
     kept: dict[str, Any] = {}
     for key, value in schema.items():
         if key in _ENFORCED:
             kept[key] = _value(key, value, where)
         elif key in _NOT_ENFORCED and (key not in _HARMLESS or value != _HARMLESS[key]):
-            raise _refused(where, f"the keyword `{key}`")
+            raise _refused(where, f"the keyword `{key}`", key)
         elif (
             key not in _NOT_ENFORCED
             and key[:1].isalpha()
             and (meant := get_close_matches(key, _ENFORCED, n=1, cutoff=0.85))
         ):
-            raise _refused(where, f"the keyword `{key}` (did you mean `{meant[0]}`?)")
+            raise _refused(where, f"the keyword `{key}` (did you mean `{meant[0]}`?)", key)
     _check_objects(kept, where)
+    _string_forms(kept, where)
     return kept
 
 
@@ -161,18 +181,21 @@ def _value(key: str, value: Any, where: str) -> Any:
             return [_walk(child, f"{here} › {index}") for index, child in enumerate(value)]
         return _walk(value, here)
     if key == "required" and not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
-        raise _refused(where, f"`required: {json.dumps(value)[:40]}` (it has to be a list of names)")
+        wanted = "it has to be a list of names"
+        raise _refused(where, f"`required: {json.dumps(value, default=str)[:40]}` ({wanted})", "required")
     if key in {"enum", "const"}:
         _check_characters(value, here)
     if key in {"exclusiveMinimum", "exclusiveMaximum"} and isinstance(value, bool):
-        raise _refused(where, f"`{key}: {json.dumps(value)}` of draft 4 (write the number itself)")
+        raise _refused(where, f"`{key}: {json.dumps(value)}` of draft 4 (write the number itself)", key)
+    if key == "multipleOf" and not (isinstance(value, int | float) and value > 0):
+        raise _refused(where, f"`multipleOf: {json.dumps(value, default=str)[:40]}`", key)
     return value
 
 
 def _check_characters(value: Any, where: str) -> None:
     # Strings are written without \\uXXXX escapes, so that no lone surrogate can come out; these need one.
     if isinstance(value, str) and _CONTROL_CHARACTER.search(value):
-        raise _refused(where, "a control character or lone surrogate")
+        raise _refused(where, "a control character or lone surrogate", "control character")
     for child in (
         value.items() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
     ):
@@ -185,7 +208,34 @@ def _check_objects(schema: dict[str, Any], where: str) -> None:
     least = schema.get("minProperties", 0)
     open_ended = schema.get("additionalProperties", True) is not False or "patternProperties" in schema
     if isinstance(least, int) and least > max(1, len(schema.get("required", ()))) and open_ended:
-        raise _refused(where, f"`minProperties: {least}` where keys are not all listed in `properties`")
+        what = f"`minProperties: {least}` where keys are not all listed in `properties`"
+        raise _refused(where, what, "minProperties")
+
+
+def _string_forms(schema: dict[str, Any], where: str) -> None:
+    """Patterns and formats as llguidance has to read them."""
+    if isinstance(schema.get("pattern"), str):
+        schema["pattern"] = portable_pattern(schema["pattern"])
+    if isinstance(schema.get("patternProperties"), Mapping):
+        patterns = schema["patternProperties"]
+        schema["patternProperties"] = {portable_pattern(key): child for key, child in patterns.items()}
+    name = schema.get("format")
+    if name is None:
+        return
+    kinds = schema.get("type", "string")
+    if "string" not in (kinds if isinstance(kinds, list) else [kinds]):
+        del schema["format"]  # formats speak of strings only
+        return
+    if not isinstance(name, str) or name not in FOLLOWED_FORMATS | NOTED_FORMATS:
+        raise _refused(where, f"`format: {json.dumps(name, default=str)[:40]}`", f"format {name}")
+    if name in NOTED_FORMATS or name in STRICT_FORMATS:
+        del schema["format"]
+    if name in STRICT_FORMATS:
+        joined = schema.get("allOf", [])
+        if "pattern" not in schema:
+            schema["pattern"] = STRICT_FORMATS[name]
+        elif isinstance(joined, list):
+            schema["allOf"] = [*joined, {"pattern": STRICT_FORMATS[name]}]
 
 
 def _narrow(schema: Any, *, defs_too: bool) -> Any:
@@ -213,8 +263,9 @@ def _narrow(schema: Any, *, defs_too: bool) -> Any:
     return result
 
 
-def _refused(where: str, what: str) -> ConstraintUnsupported:
+def _refused(where: str, what: str, feature: str) -> ConstraintUnsupported:
     return ConstraintUnsupported(
         f"{where}: {what} cannot be enforced while the model writes",
+        feature=feature,
         hint="Leave it out of the schema and check it afterwards, or write it in other keywords.",
     )

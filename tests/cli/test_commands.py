@@ -60,6 +60,7 @@ def test_a_tool_that_fails_ends_with_status_one(tmp_path: Path) -> None:
         (["models", "pull", "qwen2.5-coder-0.6b"], "qwen2.5-coder-0.5b"),
         (["eval", "calls", "nothing.jsonl"], "nothing.jsonl"),
         (["eval", "grounding", "nothing.jsonl"], "nothing.jsonl"),
+        (["eval", "schemas", "nothing.jsonl"], "nothing.jsonl"),
     ],
 )
 def test_a_mistake_ends_with_a_message_that_helps_and_status_two(

@@ -202,7 +202,7 @@ def test_what_cannot_be_enforced_is_refused_before_anything_is_written(constrain
 
 
 def test_a_tool_whose_schema_cannot_be_enforced_is_named() -> None:
-    tool = ToolSpec(name="odd", description="", parameters={"type": "object", "not": {}})
+    tool = ToolSpec(name="odd", description="", parameters={"type": "object", "contains": {}})
     with pytest.raises(ConstraintUnsupported, match="tool odd"):
         compiler().matcher(CallTools(), [tool])
 

@@ -8,15 +8,37 @@ from agentkit.errors import ConstraintUnsupported
 from agentkit.models.schema_check import violations
 from agentkit.models.schema_support import enforceable, narrowed
 
+
+def _nested(depth: int) -> Any:
+    schema: Any = {}
+    for _ in range(depth):
+        schema = {"items": schema}
+    return schema
+
+
 REFUSED: list[tuple[str, Any, str]] = [
-    ("not", {"not": {"type": "string"}}, "`not`"),
-    ("if", {"if": {"type": "string"}, "then": {"minLength": 3}}, "`if`"),
+    ("not", {"not": {"pattern": "^a"}}, "`not`"),
+    ("if", {"if": {"pattern": "^a"}, "then": {"minLength": 3}}, "`if`"),
     ("contains", {"type": "array", "contains": {"type": "string"}}, "`contains`"),
     ("uniqueItems", {"type": "array", "uniqueItems": True}, "`uniqueItems`"),
-    ("propertyNames", {"type": "object", "propertyNames": {"pattern": "^a"}}, "`propertyNames`"),
-    ("dependentRequired", {"dependentRequired": {"a": ["b"]}}, "`dependentRequired`"),
+    ("propertyNames", {"propertyNames": {"pattern": "^a", "maxLength": 3}}, "`propertyNames`"),
+    ("dependentRequired", {"dependentRequired": {"a": "b"}}, "`dependentRequired`"),
+    ("joined unevaluatedProperties", {"allOf": [{}], "unevaluatedProperties": False}, "`unevaluatedProp"),
     ("a misspelt keyword", {"type": "string", "maxLenght": 3}, "did you mean `maxLength`"),
-    ("draft 4", {"type": "integer", "minimum": 3, "exclusiveMinimum": True}, "draft 4"),
+    ("draft 4", {"type": "integer", "exclusiveMinimum": True}, "draft 4"),
+    (
+        "half draft 4",
+        {"$schema": "http://json-schema.org/draft-04/schema#", "exclusiveMinimum": 3},
+        "draft 4",
+    ),
+    ("a format that is not followed", {"format": "json-pointer"}, '`format: "json-pointer"`'),
+    ("a misspelt format", {"format": "datetime"}, '`format: "datetime"`'),
+    ("a format that nobody knows", {"format": "moon-phase"}, '`format: "moon-phase"`'),
+    ("a format that is no name", {"format": 3}, "`format: 3`"),
+    ("multipleOf 0", {"multipleOf": 0}, "`multipleOf: 0`"),
+    ("a circle", {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}, "leads back"),
+    ("a document inside", {"items": {"$id": "http://a.b/c", "$ref": "#/x"}}, "`$id`"),
+    ("not reaching the depths", _nested(600), "as deep as this"),
     ("draft 3", {"type": "object", "properties": {"a": {"required": True}}}, "list of names"),
     ("false", False, "nothing satisfies"),
     ("no schema", 3, "no schema"),
@@ -31,11 +53,14 @@ def test_what_cannot_be_enforced_is_refused_by_name(schema: Any, named: str) -> 
         enforceable(schema, where="tool f")
     assert named in failure.value.message
     assert failure.value.hint
+    assert failure.value.feature
 
 
 def test_the_place_of_what_is_refused_is_told() -> None:
-    with pytest.raises(ConstraintUnsupported, match="tool f › properties › inner › items: the keyword `not`"):
-        enforceable({"properties": {"inner": {"items": {"not": {}}}}}, where="tool f")
+    with pytest.raises(
+        ConstraintUnsupported, match="tool f › properties › inner › items: the keyword `contains`"
+    ):
+        enforceable({"properties": {"inner": {"items": {"contains": {}}}}}, where="tool f")
 
 
 def test_annotations_are_dropped_and_constraints_kept() -> None:
@@ -85,6 +110,7 @@ VALID: list[tuple[Any, Any]] = [
     ({"type": "number", "exclusiveMinimum": 0}, 0.5),
     ({"type": ["string", "null"]}, None),
     ({"enum": [1, "a"]}, "a"),
+    ({"const": [1.0]}, [1]),
     ({"const": {"a": [1]}}, {"a": [1]}),
     ({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}, {"a": "x", "b": 1}),
     ({"type": "object", "patternProperties": {"^n": {"type": "integer"}}}, {"n1": 1}),
@@ -103,6 +129,7 @@ INVALID: list[tuple[Any, Any]] = [
     ({"type": "number", "multipleOf": 2}, 3),
     ({"enum": [1]}, True),
     ({"const": 1}, 2),
+    ({"const": {"a": 1}}, {"a": True}),
     ({"type": "object", "required": ["a"]}, {}),
     ({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}, {"b": 1}),
     ({"type": "object", "properties": {"a": {"items": {"type": "string"}}}}, {"a": [1]}),
