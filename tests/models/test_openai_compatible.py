@@ -104,16 +104,27 @@ def test_the_narrowed_tools_are_offered_and_calls_are_required_only_where_text_i
     assert server.requests[0]["parallel_tool_calls"] is False
 
 
+def test_stop_texts_and_all_settings_of_sampling_are_sent() -> None:
+    sampling = Sampling(0.5, top_p=0.9, top_k=40, min_p=0.1, seed=7)
+    with ModelServer(says("a")) as server:
+        run(server, asks(sampling=sampling, stop=["END"]))
+        run(server, asks(CallTools(max_calls=0), stop=["END"]))
+    wanted = {"temperature": 0.5, "top_p": 0.9, "top_k": 40, "min_p": 0.1, "seed": 7, "stop": ["END"]}
+    assert {name: server.requests[0][name] for name in wanted} == wanted
+    assert "stop" not in server.requests[1]
+
+
 @pytest.mark.parametrize(
     "request_",
     [
         asks(Regex("a+")),
         asks(Grammar('start: "a"')),
-        asks(JsonSchema({"not": {"type": "string"}})),
+        asks(JsonSchema({"contains": {"type": "string"}})),
         asks(prefix="Dear "),
         asks(CallTools(tools=(), allow_text=False)),
+        asks(log_probabilities=True),
     ],
-    ids=["regex", "grammar", "schema that cannot be checked", "prefix", "no tool to call"],
+    ids=["regex", "grammar", "schema that cannot be checked", "prefix", "no tool to call", "probabilities"],
 )
 def test_what_cannot_be_asked_for_or_checked_is_refused_before_anything_is_sent(
     request_: GenerationRequest,

@@ -50,6 +50,11 @@ def plan(request: GenerationRequest, model: str) -> Plan:
             "a model server cannot be made to begin its reply with a given text",
             hint="Use a local model for it, or leave the prefix out.",
         )
+    if request.log_probabilities:
+        raise ConstraintUnsupported(
+            "the log-probabilities of a reply are not read from a model server",
+            hint="Use a local model for it, or do without.",
+        )
     body: dict[str, Any] = {
         "model": model,
         "messages": chat_messages(request.messages),
@@ -58,6 +63,8 @@ def plan(request: GenerationRequest, model: str) -> Plan:
         "stream_options": {"include_usage": True},
         **_sampling(request.sampling),
     }
+    if request.stop and not isinstance(constraint, CallTools):
+        body["stop"] = list(request.stop)
     match constraint:
         case CallTools():
             return _calls(body, request, constraint)
@@ -139,8 +146,11 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
     chosen: dict[str, Any] = {"temperature": sampling.temperature}
     if sampling.temperature > 0:
         chosen["top_p"] = sampling.top_p
+        # Not in the protocol: the names of vLLM and of llama.cpp.
+        chosen |= {"top_k": sampling.top_k} if sampling.top_k else {}
+        chosen |= {"min_p": sampling.min_p} if sampling.min_p else {}
     if sampling.seed is not None:
         chosen["seed"] = sampling.seed
-    if sampling.repetition_penalty != 1.0:  # not in the protocol: the names of vLLM and of llama.cpp
+    if sampling.repetition_penalty != 1.0:  # as above
         chosen["repetition_penalty"] = chosen["repeat_penalty"] = sampling.repetition_penalty
     return chosen
