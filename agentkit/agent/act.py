@@ -121,6 +121,7 @@ def _write(
         constraint=constraint,
         max_tokens=most,
         deadline=turn.deadline,
+        static=1,
     )
     try:
         return (yield from generate(turn, request))

@@ -95,6 +95,7 @@ def _try_again(
         constraint=FreeText(),
         max_tokens=most,
         deadline=turn.deadline,
+        static=1,
     )
     finished = yield from generate(turn, request)
     decision = decide(finished, retries_left=0)

@@ -204,7 +204,10 @@ class BranchReader:
         """Logit of the probability that the generator does not decline, between -14 and 14."""
         asked = user(self._prompts.render("judge_question", facts=facts, question=question).strip())
         request = ChoiceRequest(
-            (*self._examples, asked), (self._reading.declines,), prefix=self._reading.prefix
+            (*self._examples, asked),
+            (self._reading.declines,),
+            prefix=self._reading.prefix,
+            static=len(self._examples),
         )
         (log_probability,) = self._generator.choose(request)
         declining = min(max(math.exp(log_probability), _FLOOR), 1 - _FLOOR)

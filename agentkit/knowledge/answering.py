@@ -156,7 +156,7 @@ class _Writer:
         for _ in range(_ATTEMPTS):
             started = time.perf_counter()
             request = GenerationRequest(
-                self._messages, max_tokens=_MOST_TOKENS, deadline=deadline, cancel=cancel
+                self._messages, max_tokens=_MOST_TOKENS, deadline=deadline, cancel=cancel, static=1
             )
             finished = next(d for d in self._generator.generate(request) if isinstance(d, Finished))
             yield _generation(finished, _since(started))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from agentkit.models.constraints import TokenMatcher
     from agentkit.models.engine import Engine, Network, Step
+    from agentkit.models.engine.prefix_files import PrefixFiles
     from agentkit.models.folder import ModelFolder
     from agentkit.models.progress import Progress
 
@@ -55,6 +56,7 @@ class LocalGenerator:
         end_ids: Tokens that end its replies.
         name: The reference it was loaded from.
         context_length: Most tokens of prompt and reply together.
+        files: Where the states of static prompts are kept between processes; None: nowhere.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class LocalGenerator:
         end_ids: Sequence[int],
         name: str,
         context_length: int,
+        files: PrefixFiles | None = None,
     ) -> None:
         from agentkit.models.engine import Engine
 
@@ -77,7 +80,7 @@ class LocalGenerator:
         self._constraints = ConstraintCompiler(codec, dialect, self._end_ids)
         beginnings = [codec.encode_text(beginning)[0] for beginning in dialect.calls.beginnings]
         self._call_beginnings = sorted({*beginnings, *encode(dialect.calls.opening, codec)[:1]})
-        self._engine: Engine | None = Engine(network, _KEPT_BYTES)
+        self._engine: Engine | None = Engine(network, _KEPT_BYTES, files)
 
     @classmethod
     def load(
@@ -96,7 +99,7 @@ class LocalGenerator:
         """
         settings = ModelSettings(folder.path)
         codec = load_codec_file(folder.path / "tokenizer.json", size=settings.vocabulary)
-        network = _network(folder, codec, dtype, progress)
+        network, files = _network(folder, codec, dtype, progress)
         dialect = choose_dialect(
             folder.dialect,
             codec=codec,
@@ -111,6 +114,7 @@ class LocalGenerator:
             end_ids=settings.end_ids(codec, dialect),
             name=folder.name,
             context_length=folder.context_length or settings.longest_context,
+            files=files,
         )
 
     def count_tokens(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
@@ -139,6 +143,7 @@ class LocalGenerator:
             limits=limits,
             work=work,
         )
+        job.static = self._static(prompt, request)
         reply = _Reply(self.codec, () if isinstance(request.constraint, CallTools) else request.stop)
         steps = engine.submit(job)
         with closing(steps):
@@ -175,6 +180,7 @@ class LocalGenerator:
             )
         given = [ids for ids in options if ids]
         job = Scoring(prompt, given, first_of=[self._call_beginnings], work=Work())
+        job.static = self._static(prompt, request)
         (scores,) = self._open_engine().submit(job)
         *of_texts, call = scores
         texts = iter(of_texts)
@@ -192,6 +198,15 @@ class LocalGenerator:
     def _prompt(self, messages: Sequence[Message], tools: Sequence[ToolSpec], prefix: str) -> list[int]:
         segments = self.dialect.render(messages, tools)
         return encode([*segments, text(prefix)] if prefix else segments, self.codec)
+
+    def _static(self, prompt: Sequence[int], request: GenerationRequest | ChoiceRequest) -> int:
+        """How many tokens of a prompt, from the start, are static."""
+        if not request.static:
+            return 0
+        from agentkit.models.engine.prefix_tree import shared_length
+
+        static = self._prompt(request.messages[: request.static], request.tools, "")
+        return shared_length(tuple(prompt), tuple(static))
 
     def _matcher(self, request: GenerationRequest) -> TokenMatcher | Callable[[torch.Tensor], TokenMatcher]:
         """What enforces the constraint of a request.
@@ -231,17 +246,20 @@ class LocalGenerator:
         return Finished(message, reply.released, finish, usage, measured)
 
 
-def _network(folder: ModelFolder, codec: TokenCodec, dtype: str, progress: Progress | None) -> Network:
+def _network(
+    folder: ModelFolder, codec: TokenCodec, dtype: str, progress: Progress | None
+) -> tuple[Network, PrefixFiles | None]:
     """The model of a folder: on our own network if it is of that family, else on transformers."""
-    from agentkit.models.engine.precision import TEXT, network_of
+    from agentkit.models.engine.precision import TEXT, network_of, prefix_files
     from agentkit.models.engine.weights import shape_of
 
     shape = shape_of(read_config(folder.path))
     if shape is not None:
-        return network_of(folder, shape, dtype, codec.encode_text(TEXT), progress)
+        network = network_of(folder, shape, dtype, codec.encode_text(TEXT), progress)
+        return network, prefix_files(folder, network)
     from agentkit.models.engine.foreign_network import ForeignNetwork
 
-    return ForeignNetwork(load_pretrained(folder, "AutoModelForCausalLM", number_format(dtype)))
+    return ForeignNetwork(load_pretrained(folder, "AutoModelForCausalLM", number_format(dtype))), None
 
 
 class _Reply:

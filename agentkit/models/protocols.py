@@ -110,6 +110,9 @@ class GenerationRequest:
         prefix: Text that the reply must begin with; it is part of the prompt and not of the deltas.
         stop: Texts that end the reply where they would begin; none of them is part of it. Not for `CallTools`.
         log_probabilities: Whether `Finished.log_probabilities` is wanted.
+        static: So many of the first messages, and the tools, are what a developer wrote, the same in every
+            conversation: the generator may keep what it computed for them on disk. Nothing a user said may be among
+            them.
     """
 
     messages: Sequence[Message]
@@ -122,6 +125,7 @@ class GenerationRequest:
     prefix: str = ""
     stop: Sequence[str] = ()
     log_probabilities: bool = False
+    static: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,12 +198,14 @@ class ChoiceRequest:
             No option may be a prefix of another in tokens.
         tools: Tools that are described in the prompt.
         prefix: Text of the reply before the alternatives.
+        static: See `GenerationRequest`.
     """
 
     messages: Sequence[Message]
     options: Sequence[str | ReplyStart]
     tools: Sequence[ToolSpec] = ()
     prefix: str = ""
+    static: int = 0
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from typing import Any
 from agentkit.models.dialects import HermesDialect
 from agentkit.models.engine.foreign_network import ForeignNetwork
 from agentkit.models.engine.network import DecoderNetwork
+from agentkit.models.engine.prefix_files import PrefixFiles
 from agentkit.models.engine.weights import InMemory, decoder_network, shape_of
 from agentkit.models.local_generator import LocalGenerator
 from agentkit.testing import ByteTokenizer
@@ -54,7 +55,9 @@ def tiny_network(sliding_window: int | None = None) -> ForeignNetwork | DecoderN
     return decoder_network(InMemory(model.state_dict()), shape, "float32")
 
 
-def tiny_generator(*, context_length: int = 4096, sliding_window: int | None = None) -> LocalGenerator:
+def tiny_generator(
+    *, context_length: int = 4096, sliding_window: int | None = None, files: PrefixFiles | None = None
+) -> LocalGenerator:
     """A generator with an empty tree over the tiny model."""
     end = CODEC.control_id("<|im_end|>")
     assert end is not None
@@ -65,4 +68,5 @@ def tiny_generator(*, context_length: int = 4096, sliding_window: int | None = N
         end_ids=[end],
         name="tiny",
         context_length=context_length,
+        files=files,
     )

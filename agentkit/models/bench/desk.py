@@ -83,15 +83,15 @@ class Desk(Value):
     def _call(self, history: list[Message], turn: list[Message]) -> GenerationRequest:
         constraint = CallTools(allow_text=False, max_calls=1)
         messages = [*history, turn[0]]
-        return GenerationRequest(messages, self.tools, constraint=constraint, max_tokens=CALL_TOKENS)
+        return GenerationRequest(messages, self.tools, constraint=constraint, max_tokens=CALL_TOKENS, static=1)
 
     def _reply(self, history: list[Message], turn: list[Message]) -> GenerationRequest:
-        return GenerationRequest([*history, *turn[:-1]], self.tools, max_tokens=REPLY_TOKENS)
+        return GenerationRequest([*history, *turn[:-1]], self.tools, max_tokens=REPLY_TOKENS, static=1)
 
     def first_token(self, history: list[Message], number: int) -> GenerationRequest:
         """A reply of one token to a new question: what it takes until something can be shown."""
         asked = _turn(self.turns[-1], number)[0]
-        return GenerationRequest([*history, asked], self.tools, max_tokens=1)
+        return GenerationRequest([*history, asked], self.tools, max_tokens=1, static=1)
 
     def story_after(self, characters: int, number: int, max_tokens: int) -> GenerationRequest:
         """A long story, asked for after filler text; no tools.

@@ -92,6 +92,7 @@ class DecoderNetwork:
         output: d -> vocabulary.
         compute: Number format between the products.
         kept: Number format of the states.
+        number_format: What the products compute in, for whoever keeps the states elsewhere.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class DecoderNetwork:
         output: Linear,
         compute: torch.dtype,
         kept: torch.dtype,
+        number_format: str,
     ) -> None:
         self.shape = shape
         self._embedding = embedding
@@ -112,6 +114,7 @@ class DecoderNetwork:
         self._output = output
         self._compute = compute
         self._kept = kept
+        self.number_format = number_format
         steps = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
         self._frequencies = 1.0 / shape.rotary_base**steps  # [head_size / 2]
 

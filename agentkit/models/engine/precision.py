@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from agentkit.errors import ConfigurationError, ModelError
 from agentkit.models.engine.linear import int8_is_supported
 from agentkit.models.engine.network import DecoderNetwork, Feed, Shape
+from agentkit.models.engine.prefix_files import PrefixFiles
 from agentkit.models.engine.weights import (
     DecoderWeights,
     Precision,
@@ -88,6 +89,17 @@ def _load(folder: ModelFolder, shape: Shape, precision: Precision, progress: Pro
         _write_int8(folder, shape, path, progress)
     int8 = WeightFiles([path]) if precision == "int8" else None
     return decoder_network(WeightFiles(weight_files(folder.path)), shape, precision, int8)
+
+
+def prefix_files(folder: ModelFolder, network: DecoderNetwork) -> PrefixFiles:
+    """Where the static prompts of a model are kept.
+
+    Args:
+        folder: Of the model.
+        network: What computes their states.
+    """
+    about = f"{folder.id} {network.number_format} {_machine()}"
+    return PrefixFiles(_place(folder, "prefixes"), about)
 
 
 def _place(folder: ModelFolder, name: str) -> Path:

@@ -212,6 +212,7 @@ def decoder_network(
         output=output.result(),
         compute=compute,
         kept=kept,
+        number_format=precision,
     )
     _check(network, weights.embedding, shape)
     return network
