@@ -225,6 +225,7 @@ class LocalGenerator:
             raise ConstraintUnmet(
                 f"the reply cannot satisfy its constraint within {limit} tokens",
                 hint="Allow more tokens, or bound the lengths of strings and lists in the schema.",
+                cut=True,
             )
         if finish == "stop":
             self.codec.remember_reply(reply.ids)
