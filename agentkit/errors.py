@@ -108,7 +108,16 @@ class ConstraintUnmet(ConstraintError):
     """What was written does not satisfy the constraint; nothing half-written is returned.
 
     The token limit came first, or a model server did not hold its model to what it was asked for.
+
+    Args:
+        message: What was not satisfied, and by whom.
+        hint: What the reader can do about it.
+        cut: The token limit came first; otherwise something else was written than what was asked for.
     """
+
+    def __init__(self, message: str, *, hint: str = "", cut: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.cut = cut
 
 
 class ConstraintUnsupported(ConstraintError):

@@ -106,7 +106,7 @@ class GenerationFinished(_Event):
 
     Args:
         text: What the generator wrote, raw.
-        calls: The calls parsed from it.
+        calls: The calls parsed from it; they run only if `finish` is `stop`.
         finish: Why it ended.
         prompt_tokens: Length of the prompt.
         cached_tokens: How many of those were not computed again.

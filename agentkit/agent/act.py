@@ -58,8 +58,6 @@ def act(turn: Turn, route: UseTools | Reason, seen: Perception) -> Generator[Eve
             yield ToolsOffered(names=tuple(each.tool.name for each in possible))
         # 1. Write: nothing is generated where nothing is left to decide.
         reply = yield from _write(turn, route, seen, possible)
-        if reply is None:
-            return (yield from _stop(turn, "tokens", "the call was not complete"))
         # 2. Decide.
         match decide(reply, retries_left=retries):
             case decisions.CallTools(calls=calls):
@@ -74,6 +72,8 @@ def act(turn: Turn, route: UseTools | Reason, seen: Perception) -> Generator[Eve
                 if turn.results():
                     return (yield from answer_from_results(turn, seen, text))
                 return (yield from answer_from_passages(turn, seen))
+            case decisions.CutShort(reason=reason):
+                return (yield from _stop(turn, "tokens", reason))
             case decisions.Retry():
                 retries -= 1
             case decisions.HandOff(reason=reason):
@@ -103,7 +103,7 @@ def _possible(
 
 def _write(
     turn: Turn, route: UseTools | Reason, seen: Perception, possible: Sequence[Narrowed]
-) -> Generator[Event, None, Finished | None]:
+) -> Generator[Event, None, Finished | ConstraintUnmet]:
     must_call = isinstance(route, UseTools) and not turn.results()
     determined = possible[0].determined if must_call else None
     if determined is not None and turn.take_recorded_reply() is None:
@@ -125,8 +125,8 @@ def _write(
     )
     try:
         return (yield from generate(turn, request))
-    except ConstraintUnmet:
-        return None
+    except ConstraintUnmet as error:
+        return error
 
 
 def _call(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
+from agentkit.errors import ConstraintUnmet
 from agentkit.messages import ToolCall, text_of
 from agentkit.models.protocols import Finished
 
@@ -37,16 +38,25 @@ class HandOff:
     reason: str
 
 
-Decision: TypeAlias = Answer | CallTools | Retry | HandOff
+@dataclass(frozen=True)
+class CutShort:
+    """The token limit came before a call was complete. Closed by force or not, it must not act."""
+
+    reason: str
 
 
-def decide(reply: Finished, *, retries_left: int) -> Decision:
+Decision: TypeAlias = Answer | CallTools | CutShort | Retry | HandOff
+
+
+def decide(reply: Finished | ConstraintUnmet, *, retries_left: int) -> Decision:
     """Turn a finished generation into the next move.
 
     Args:
-        reply: What the generator wrote.
+        reply: What the generator wrote, or why that is nothing.
         retries_left: How often it may still be asked again in this turn.
     """
+    if isinstance(reply, ConstraintUnmet):
+        return CutShort(reply.message) if reply.cut else _again(reply.message, retries_left)
     match reply.finish:
         case "stop":
             if reply.reply.calls:
@@ -55,6 +65,10 @@ def decide(reply: Finished, *, retries_left: int) -> Decision:
             if text:
                 return Answer(text)
             return _again("the generator wrote nothing", retries_left)
+        case "length" if reply.reply.calls:
+            # It fits its schema, but its last value stops where the limit came: "cancel 12" for "cancel 1204".
+            names = ", ".join(call.name for call in reply.reply.calls)
+            return CutShort(f"the token limit came while the call of {names} was written, so it is not made")
         case "length":
             # A reply that was cut may end in half a sentence; half a statement can say the opposite.
             whole = whole_sentences(text_of(reply.reply))

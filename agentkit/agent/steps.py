@@ -21,7 +21,7 @@ def generate(turn: Turn, request: GenerationRequest) -> Generator[Event, None, F
     """One generation: replayed if a crashed process finished it, else run and recorded.
 
     Raises:
-        ConstraintUnmet: The token limit came before the call was complete.
+        ConstraintUnmet: The token limit came before the call was complete, or a model server wrote something else.
         ContextOverflow: The prompt does not fit.
     """
     recorded = turn.take_recorded_reply()
@@ -36,7 +36,8 @@ def generate(turn: Turn, request: GenerationRequest) -> Generator[Event, None, F
     finished = replace(finished, reply=with_call_ids(turn, finished.reply))
     usage = finished.usage
     turn.tokens_written += usage.generated_tokens
-    if finished.reply.calls:
+    if finished.reply.calls and finished.finish == "stop":
+        # What the limit or a deadline cut is not recorded: a crashed process would find it and run it.
         # Text is recorded with the turn: it is a proposal until it has passed its checks.
         record_calls(turn, finished.reply, usage)
     yield GenerationFinished(

@@ -21,6 +21,7 @@ import numpy
 
 from agentkit.errors import ConstraintUnsupported
 from agentkit.messages import ToolSpec
+from agentkit.models.closing import EndingSearch
 from agentkit.models.dialects.protocol import CallFrame, Dialect, Segment
 from agentkit.models.guidance_tokenizer import GuidanceTokenizer
 from agentkit.models.protocols import CallTools, Constraint, FreeText, Grammar, JsonSchema, Regex
@@ -41,6 +42,8 @@ _JSON_STYLE: Final = {
     "coerce_one_of": False,
 }
 _KEPT_GRAMMARS: Final = 32
+_LOOKED_BACK: Final = 8
+"""How much of a known ending may have been written since it was found."""
 
 
 class TokenMatcher(Protocol):
@@ -60,6 +63,21 @@ class TokenMatcher(Protocol):
 
     def agreeing(self, tokens: Sequence[int]) -> int:
         """How many of these tokens, from the start, could come next one after another; nothing is accepted."""
+        ...
+
+    def fork(self) -> TokenMatcher:
+        """Another matcher at the same place: what one of them accepts, the other does not know of."""
+        ...
+
+    def ending(self, room: int) -> Sequence[int] | None:
+        """Few tokens that complete the text from here, none if it is complete; nothing is accepted.
+
+        Args:
+            room: How many there may be. If more are needed, the fewest that were found are given.
+
+        Returns:
+            The tokens, or None if none were found, though there may be some.
+        """
         ...
 
     @property
@@ -99,6 +117,14 @@ class FreeMatcher:
         """See `TokenMatcher`."""
         return next((i for i, token in enumerate(tokens) if not self._mask[token]), len(tokens))
 
+    def fork(self) -> FreeMatcher:
+        """See `TokenMatcher`."""
+        return self
+
+    def ending(self, room: int) -> Sequence[int]:
+        """See `TokenMatcher`."""
+        return ()
+
 
 class GrammarMatcher:
     """Text that an llguidance grammar accepts.
@@ -108,13 +134,21 @@ class GrammarMatcher:
         size: Length of a mask.
         end_ids: Tokens that end the reply; allowed exactly when the text is complete.
         spend: Told how many seconds each mask took.
+        endings: Finds how a text that was begun can end.
     """
 
     def __init__(
-        self, matcher: LLMatcher, size: int, end_ids: Sequence[int], spend: Callable[[float], None]
+        self,
+        matcher: LLMatcher,
+        size: int,
+        end_ids: Sequence[int],
+        spend: Callable[[float], None],
+        endings: EndingSearch,
     ) -> None:
         self._matcher = matcher
         self._spend = spend
+        self._endings = endings
+        self._ending: Sequence[int] | None = None
         self._size = size
         self._end_ids = list(end_ids)
 
@@ -150,6 +184,33 @@ class GrammarMatcher:
         """See `TokenMatcher`."""
         return int(self._matcher.validate_tokens(list(tokens)))
 
+    def fork(self) -> GrammarMatcher:
+        """See `TokenMatcher`."""
+        other = GrammarMatcher(
+            self._matcher.deep_copy(), self._size, self._end_ids, self._spend, self._endings
+        )
+        other._ending = self._ending
+        return other
+
+    def ending(self, room: int) -> Sequence[int] | None:
+        """See `TokenMatcher`."""
+        if self.complete:
+            return ()
+        known = self._known_ending()
+        if known is None or len(known) > room:
+            known = self._endings.shortest(self._matcher)
+        self._ending = known
+        return known
+
+    def _known_ending(self) -> Sequence[int] | None:
+        """What is left of the ending that was found last: while a string grows, its end stays the same."""
+        ending = self._ending or ()
+        for begun in range(min(len(ending) - 1, _LOOKED_BACK), -1, -1):
+            rest, copy = list(ending[begun:]), self._matcher.deep_copy()
+            if copy.try_consume_tokens(rest) == len(rest) and copy.is_accepting():
+                return rest
+        return None
+
     @property
     def complete(self) -> bool:
         """See `TokenMatcher`."""
@@ -182,6 +243,7 @@ class ConstraintCompiler:
         self._dialect = dialect
         self._end_ids = tuple(end_ids)
         self._tokenizer: GuidanceTokenizer | None = None
+        self._endings: EndingSearch | None = None
         self._grammars: OrderedDict[str, LLMatcher] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -201,10 +263,12 @@ class ConstraintCompiler:
         with self._lock:
             if self._tokenizer is None:
                 self._tokenizer = GuidanceTokenizer(self._codec, self._end_ids)
+                self._endings = EndingSearch(self._codec)
+            assert self._endings is not None
             if self._tokenizer.prepare_if_due():
                 self._grammars.clear()
             fresh = self._prototype(grammar, self._tokenizer.tokenizer).deep_copy()
-        return GrammarMatcher(fresh, self._codec.size, self._end_ids, self._tokenizer.spend)
+        return GrammarMatcher(fresh, self._codec.size, self._end_ids, self._tokenizer.spend, self._endings)
 
     def _grammar(self, constraint: Constraint, tools: Sequence[ToolSpec]) -> str:
         from llguidance import LLMatcher

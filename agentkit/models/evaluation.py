@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal, TypeAlias
 
-from agentkit.errors import ConstraintError, RequestError
+from agentkit.errors import ConstraintError, ConstraintUnmet, RequestError
 from agentkit.messages import Assistant, text_of
 from agentkit.models.call_rows import CallPrediction, CallRow, as_declared, read_call_rows
 from agentkit.models.call_rules import CALL_THRESHOLD, is_about, says_something_new, without_inventions
@@ -100,5 +100,11 @@ def _reply(generator: Generator, row: CallRow, constraint: CallTools, max_tokens
     )
     for delta in generator.generate(request):
         if isinstance(delta, Finished):
+            if delta.finish == "length" and delta.reply.calls:
+                raise ConstraintUnmet(
+                    f"the call was not complete within {max_tokens} tokens",
+                    hint="Allow more tokens.",
+                    cut=True,
+                )
             return delta.reply
     raise AssertionError("a generator must end with Finished")

@@ -150,6 +150,8 @@ class LocalGenerator:
             for step in steps:
                 reply.add(step)
                 if calls := isinstance(request.constraint, CallTools):
+                    if step.closed:
+                        reply.keep_whole_calls()
                     _drop_unwanted_call(request.constraint, reply, self.dialect)
                 if chunk := reply.release(only_complete=calls):
                     yield TextChunk(chunk)
@@ -163,7 +165,7 @@ class LocalGenerator:
             forward_passes=work.forward_passes,
             seconds=time.monotonic() - started,
         )
-        yield self._finished(request, reply, usage)
+        yield self._finished(request, reply, usage, limits.max_tokens)
 
     def choose(self, request: ChoiceRequest) -> tuple[float, ...]:
         """See `Generator`."""
@@ -230,14 +232,15 @@ class LocalGenerator:
 
         return decide
 
-    def _finished(self, request: GenerationRequest, reply: _Reply, usage: Usage) -> Finished:
+    def _finished(self, request: GenerationRequest, reply: _Reply, usage: Usage, limit: int) -> Finished:
         finish, calls = reply.finish, isinstance(request.constraint, CallTools)
         assert finish is not None
         satisfied = reply.complete or (calls and reply.released)
         if finish == "length" and not satisfied and not isinstance(request.constraint, FreeText):
             raise ConstraintUnmet(
-                f"the reply did not satisfy its constraint within {usage.generated_tokens} tokens",
+                f"the reply cannot satisfy its constraint within {limit} tokens",
                 hint="Allow more tokens, or bound the lengths of strings and lists in the schema.",
+                cut=True,
             )
         if finish == "stop":
             self.codec.remember_reply(reply.ids)
@@ -290,6 +293,11 @@ class _Reply:
         places = [self.text.find(each) for each in self._stop]
         if found := [place for place in places if place >= 0]:
             self.end_with(self.text[: min(found)])
+
+    def keep_whole_calls(self) -> None:
+        """Take back a call that was closed by force where calls before it were complete."""
+        if self.released:
+            self.text = self.released
 
     def end_with(self, text: str) -> None:
         """Take back what comes after `text` and end."""

@@ -164,7 +164,9 @@ class Finished:
         reply: The text parsed by the dialect: parts, calls or both. Call ids are `call_1`, `call_2`, … within
             the reply; the agent replaces them by ids of the conversation.
         text: The raw text (all chunks joined).
-        finish: Why it ended. A reply cut by `length`, `cancelled` or `deadline` never holds half a call.
+        finish: Why it ended. A reply cut by `length`, `cancelled` or `deadline` never holds half a call. With
+            `length` a reply under a constraint may have been closed by force: it satisfies the constraint, but its
+            last values are not what the model meant to write, so a call in it must not act.
         usage: What it cost.
         log_probabilities: If asked for, the natural log of the model's own probability (before constraint and
             temperature) of each token that was chosen. Forced tokens were not chosen.
@@ -234,7 +236,7 @@ class Generator(Protocol):
         Raises:
             ContextOverflow: The prompt and one token do not fit the context window.
             ConstraintUnsupported: The constraint cannot be enforced; raised before any chunk.
-            ConstraintUnmet: The token limit came before the constraint was satisfied (not for `FreeText`), or a model
+            ConstraintUnmet: No text within the token limit satisfies the constraint (not for `FreeText`), or a model
                 server did not keep to it.
         """
         ...

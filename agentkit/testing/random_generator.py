@@ -87,7 +87,9 @@ class RandomGenerator:
         complete = matcher.complete or isinstance(request.constraint, FreeText)
         if finish == "length" and not complete:
             raise ConstraintUnmet(
-                f"{len(ids)} random tokens did not satisfy the constraint", hint="Allow more tokens."
+                f"{len(ids)} random tokens did not satisfy the constraint",
+                hint="Allow more tokens.",
+                cut=True,
             )
         calls = isinstance(request.constraint, CallTools) and complete
         reply = self._dialect.parse(text) if calls else assistant(text if complete else "")

@@ -58,10 +58,12 @@ class Calls:
     Args:
         calls: Name and arguments of each.
         expect: Text that the request's last message must contain.
+        finish: `length` plays calls that the token limit cut and that were closed by force.
     """
 
     calls: Sequence[tuple[str, Mapping[str, JsonValue]]]
     expect: str = ""
+    finish: FinishReason = "stop"
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class ScriptedGenerator:
                 return
             sent += chunk
             yield TextChunk(chunk)
-        yield Finished(message, text, "stop", usage)
+        yield Finished(message, text, step.finish if isinstance(step, Calls) else "stop", usage)
 
     def choose(self, request: ChoiceRequest) -> tuple[float, ...]:
         """See `Generator`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from agentkit import Agent, tool
 from agentkit.errors import ModelServerError
+from agentkit.events import HandedOff, Replied
 from agentkit.testing import HashingEncoder
 from tests.models.model_server import Answer, ModelServer, calls, fails, says
 
@@ -32,18 +33,28 @@ def agent_on(server: ModelServer, folder: Path) -> Iterator[Agent]:
             yield agent
 
 
+FITS = calls(("parcel_status", '{"number": 77}'))
+MISFIT = calls(("parcel_status", '{"number": "many"}'))
+
+
 @pytest.mark.parametrize(
-    ("first", "said"),
-    [
-        (calls(("parcel_status", '{"number": 77}')), "Parcel 77 is in Porto."),
-        (calls(("parcel_status", '{"number": "many"}')), "I'm sorry"),
-    ],
-    ids=["a call that fits", "a call that does not fit its schema"],
+    "first", [(FITS,), (MISFIT, FITS)], ids=["a call that fits", "one that does not, and then one that does"]
 )
-def test_a_call_of_the_server_is_run_only_if_it_fits(first: Answer, said: str, tmp_path: Path) -> None:
-    with ModelServer(first, says("Parcel 77 is in Porto.")) as server, agent_on(server, tmp_path) as agent:
+def test_a_call_of_the_server_is_run_only_if_it_fits(first: Sequence[Answer], tmp_path: Path) -> None:
+    with ModelServer(*first, says("Parcel 77 is in Porto.")) as server, agent_on(server, tmp_path) as agent:
         reply = agent.ask("Where is parcel 77 now?", user="ada")
-    assert said in reply.text
+    assert reply.text == "Parcel 77 is in Porto."
+
+
+def test_a_server_that_keeps_writing_calls_that_do_not_fit_is_no_matter_of_time_but_of_a_person(
+    tmp_path: Path,
+) -> None:
+    with ModelServer(MISFIT, MISFIT) as server, agent_on(server, tmp_path) as agent:
+        events = list(agent.stream("Where is parcel 77 now?", user="ada"))
+    (handed,) = (event for event in events if isinstance(event, HandedOff))
+    assert "outside its schema" in handed.reason
+    (replied,) = (event for event in events if isinstance(event, Replied))
+    assert "pass this on to a person" in replied.text
 
 
 def test_after_a_failure_of_the_server_the_conversation_goes_on(tmp_path: Path) -> None:

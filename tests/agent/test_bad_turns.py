@@ -15,8 +15,16 @@ from typing import Any
 import pytest
 
 from agentkit.agent import Agent, Limits
-from agentkit.errors import Busy, ContextOverflow, InputRejected
-from agentkit.events import Event, GenerationFinished, HandedOff, Replied, ToolCallFinished, ToolCallStarted
+from agentkit.errors import Busy, ConstraintUnmet, ContextOverflow, InputRejected
+from agentkit.events import (
+    Event,
+    GenerationFinished,
+    HandedOff,
+    LimitReached,
+    Replied,
+    ToolCallFinished,
+    ToolCallStarted,
+)
 from agentkit.messages import ToolResult, text_of, unanswered_calls
 from agentkit.models.protocols import Delta, GenerationRequest, TextChunk
 from agentkit.testing import Calls, Fails, Says, ScriptedGenerator
@@ -201,6 +209,28 @@ def test_a_generator_that_fails_leaves_the_message_and_an_end(tmp_path: Path) ->
     with pytest.raises(RuntimeError, match="out of memory"):
         agent.ask("where is my parcel 1042", user="ada")
     assert agent.store.open_turns() == []
+
+
+def test_a_call_that_was_closed_by_force_does_not_act_and_is_not_left_behind(tmp_path: Path) -> None:
+    cut = Calls([("create_ticket", {"problem": "the table is bro"})], finish="length")
+    with desk(tmp_path, [cut]) as agent:
+        events = list(agent.stream("the table is broken, it is damaged", user="ada"))
+        assert not any(isinstance(event, ToolCallStarted | ToolCallFinished) for event in events)
+        (limit,) = (event for event in events if isinstance(event, LimitReached))
+        assert limit.limit == "tokens"
+        assert "create_ticket" in limit.detail
+        (replied,) = (event for event in events if isinstance(event, Replied))
+        assert "reached the length" in replied.text
+        store = agent.store.for_user("default", "ada")
+        said = store.transcript(store.latest_conversation() or "")
+        assert [message.role for message in said] == ["user", "assistant"]
+
+
+def test_a_call_that_does_not_fit_into_its_tokens_ends_the_turn_politely(tmp_path: Path) -> None:
+    with desk(tmp_path, [Fails(ConstraintUnmet("it does not fit", cut=True))]) as agent:
+        events = list(agent.stream("the table is broken, it is damaged", user="ada"))
+    (limit,) = (event for event in events if isinstance(event, LimitReached))
+    assert (limit.limit, limit.detail) == ("tokens", "it does not fit")
 
 
 CTRL_C = """

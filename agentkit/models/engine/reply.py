@@ -7,6 +7,10 @@ Guesses (`drafts`) are fed along as well: the row after a guess says what would 
 guess that agrees with the choice saves a pass, and one that does not is forgotten. Since every token is chosen by the
 same rule from the same logits as without guesses, greedy and sampled text alike are what plain decoding would write
 (Leviathan et al. 2023, arXiv 2211.17192, for a draft that is certain of itself).
+
+Near the token limit room is kept for the end: a token is only taken if what it leaves open can still be closed
+(`TokenMatcher.ending`). The first one that could not is not taken; the shortest ending is written in its place, and the
+reply ends with reason `length`: valid, but not what the model meant to say.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ _LOOP_TOKENS: Final = 24
 _LONGEST_PERIOD: Final = 24
 """A sentence of some fifteen words."""
 _MOST_GUESSES: Final = 7
+_RESERVE: Final = 64
+"""With this many tokens left, beyond those of an ending, it is watched that the ending still fits."""
 
 
 @dataclass
@@ -42,6 +48,7 @@ class Step:
         finish: Set on the last step.
         complete: The text so far satisfies the constraint.
         log_probability: Natural log of the model's probability of the chosen token; None where none was chosen.
+        closed: The tokens end what the limit left open; the model had no part in them.
     """
 
     tokens: list[int] = field(default_factory=list)
@@ -49,6 +56,7 @@ class Step:
     finish: FinishReason | None = None
     complete: bool = False
     log_probability: float | None = None
+    closed: bool = False
 
 
 class Reply(Job[Step]):
@@ -81,6 +89,8 @@ class Reply(Job[Step]):
         self._guesses = 0  # at the end of `tokens`
         self._most_guesses = _MOST_GUESSES
         self._lookup = PromptLookup(prompt)
+        self._ending: Sequence[int] | None = None  # what would complete the text; None: it is not watched now
+        self._look_at = max(limits.max_tokens // 2, 2 * _RESERVE)  # room at which it is looked for
         self._undecided: Callable[[torch.Tensor], TokenMatcher] | None = None
         if callable(matcher):
             self._undecided = matcher
@@ -91,12 +101,16 @@ class Reply(Job[Step]):
     def _written(self) -> list[int]:
         return self.tokens[self._prompt_length : len(self.tokens) - self._guesses]
 
+    @property
+    def _room(self) -> int:
+        """How many tokens may still be written."""
+        return self.limits.max_tokens - (len(self.tokens) - self._guesses - self._prompt_length)
+
     def propose(self, most: int) -> None:
         """See `Job`."""
         if self._undecided is not None or self._guesses:
             return
-        room = self.limits.max_tokens - (len(self.tokens) - self._prompt_length)
-        guesses = self._lookup.draft(min(most, self._most_guesses, room))
+        guesses = self._lookup.draft(min(most, self._most_guesses, self._room))
         guesses = guesses[: self._matcher.agreeing(guesses)] if guesses else guesses
         self.tokens += guesses
         self._guesses = len(guesses)
@@ -137,7 +151,7 @@ class Reply(Job[Step]):
 
     def _begin(self, matcher: TokenMatcher) -> None:
         self._matcher = matcher
-        self._write([])
+        self._write([], matcher.forced())
 
     def _write_from(self, logits: torch.Tensor) -> list[int]:
         """Choose, float32 [vocabulary], and write; gives what was written, nothing at the end."""
@@ -147,21 +161,31 @@ class Reply(Job[Step]):
         if token in self._end_ids:
             self._end(Step(finish="stop", complete=True))
             return []
+        before = None if self._ending is None else self._matcher.fork()
         self._matcher.accept(token)
-        return self._write([token], float(logits[token] - logits.logsumexp(-1)))
-
-    def _write(self, chosen: list[int], log_probability: float | None = None) -> list[int]:
-        """Write what was chosen and what can only come after it."""
-        room = self.limits.max_tokens - (len(self.tokens) - self._prompt_length) - len(chosen)
         forced = self._matcher.forced()
+        if before is not None:
+            room = self._room - 1 - len(forced)
+            ending = self._matcher.ending(room)
+            if ending is None or len(ending) > room:
+                self._matcher = before
+                return self._close()
+            self._ending = ending
+        return self._write([token], forced, float(logits[token] - logits.logsumexp(-1)))
+
+    def _write(
+        self, chosen: list[int], forced: Sequence[int], log_probability: float | None = None
+    ) -> list[int]:
+        """Write what was chosen and what can only come after it."""
+        room = self._room - len(chosen)
         cut = len(forced) > room
-        fresh = chosen + forced[:room]
+        fresh = [*chosen, *forced[:room]]
         self.tokens += fresh
         self._lookup.extend(fresh)
         finish = self.limits.interrupted()
         if self._matcher.finished and not cut:
             finish = "stop"
-        elif finish is None and len(fresh) >= room + len(chosen):
+        elif finish is None and (len(fresh) >= room + len(chosen) or not self._can_end()):
             finish = "length"
         complete = self._matcher.complete and not cut
         step = Step(fresh, len(fresh) - len(chosen), finish, complete, log_probability)
@@ -169,6 +193,27 @@ class Reply(Job[Step]):
             self._end(step)
         else:
             self.outbox.append(step)
+        return fresh
+
+    def _can_end(self) -> bool:
+        """Whether the constraint can still be satisfied, as far as is known; looked at when room gets scarce."""
+        room = self._room
+        if room > self._look_at or self._ending is not None:
+            return True
+        ending = self._matcher.ending(room)
+        if ending is None:
+            self._look_at = room // 2
+            return True
+        self._look_at = len(ending) + _RESERVE
+        if room <= self._look_at:
+            self._ending = ending
+        return len(ending) <= room
+
+    def _close(self) -> list[int]:
+        """End with what completes the text, which room was kept for."""
+        fresh = list(self._ending or ())
+        self.tokens += fresh
+        self._end(Step(fresh, len(fresh), "length", complete=True, closed=bool(fresh)))
         return fresh
 
     def _end(self, step: Step) -> None:

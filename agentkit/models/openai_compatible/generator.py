@@ -202,6 +202,7 @@ class ServerGenerator:
             raise ConstraintUnmet(
                 f"the reply of the server {self._server.base} was cut after {usage.generated_tokens} tokens",
                 hint="Allow more tokens, or bound the lengths of strings and lists in the schema.",
+                cut=True,
             )
         calls = _wanted(request, checked_calls(draft, asked, self._server.base))
         if asked.must_call and not calls:
