@@ -70,7 +70,7 @@ class LocalGenerator:
         context_length: int,
         files: PrefixFiles | None = None,
     ) -> None:
-        from agentkit.models.engine import Engine
+        from agentkit.models.engine import EarlierReplies, Engine
 
         self.name = name
         self.context_length = context_length
@@ -81,6 +81,7 @@ class LocalGenerator:
         beginnings = [codec.encode_text(beginning)[0] for beginning in dialect.calls.beginnings]
         self._call_beginnings = sorted({*beginnings, *encode(dialect.calls.opening, codec)[:1]})
         self._engine: Engine | None = Engine(network, _KEPT_BYTES, files)
+        self._earlier = EarlierReplies()
 
     @classmethod
     def load(
@@ -142,6 +143,7 @@ class LocalGenerator:
             chooser=Chooser(request.sampling),
             limits=limits,
             work=work,
+            earlier=self._earlier,
         )
         job.static = self._static(prompt, request)
         reply = _Reply(self.codec, () if isinstance(request.constraint, CallTools) else request.stop)

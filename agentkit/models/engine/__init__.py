@@ -1,9 +1,10 @@
 """The engine: a model's forward pass, what is kept between passes, and how many requests share them."""
 
+from agentkit.models.engine.drafts import EarlierReplies
 from agentkit.models.engine.engine import Engine, Network
 from agentkit.models.engine.job import Job, Limits, Work
 from agentkit.models.engine.reply import Reply, Step
 from agentkit.models.engine.sampling import Chooser
 from agentkit.models.engine.scoring import Scoring
 
-__all__ = ["Chooser", "Engine", "Job", "Limits", "Network", "Reply", "Scoring", "Step", "Work"]
+__all__ = ["Chooser", "EarlierReplies", "Engine", "Job", "Limits", "Network", "Reply", "Scoring", "Step", "Work"]

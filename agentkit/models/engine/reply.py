@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from agentkit.models.engine.drafts import PromptLookup
+from agentkit.models.engine.drafts import EarlierReplies, PromptLookup
 from agentkit.models.engine.job import Job, Limits, Work
 from agentkit.models.engine.sampling import Chooser
 from agentkit.models.protocols import FinishReason
@@ -70,6 +70,7 @@ class Reply(Job[Step]):
         chooser: How to choose where several may come.
         limits: When to stop early.
         work: Counts what this costs.
+        earlier: What was written before, for guesses; this reply is added when it ends.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Reply(Job[Step]):
         chooser: Chooser,
         limits: Limits,
         work: Work,
+        earlier: EarlierReplies | None = None,
     ) -> None:
         super().__init__(prompt, limits, work)
         self._prompt_length = len(prompt)
@@ -88,7 +90,8 @@ class Reply(Job[Step]):
         self._choose = chooser
         self._guesses = 0  # at the end of `tokens`
         self._most_guesses = _MOST_GUESSES
-        self._lookup = PromptLookup(prompt)
+        self._earlier = earlier
+        self._lookup = PromptLookup(prompt, earlier)
         self._ending: Sequence[int] | None = None  # what would complete the text; None: it is not watched now
         self._look_at = max(limits.max_tokens // 2, 2 * _RESERVE)  # room at which it is looked for
         self._undecided: Callable[[torch.Tensor], TokenMatcher] | None = None
@@ -217,6 +220,9 @@ class Reply(Job[Step]):
         return fresh
 
     def _end(self, step: Step) -> None:
+        if self._earlier is not None:
+            # The last tokens of the prompt begin a reply: they are the key of its first words.
+            self._earlier.add([*self.tokens[self._prompt_length - 2 : self._prompt_length], *self._written])
         self.outbox.append(step)
         self.ended = True
 
