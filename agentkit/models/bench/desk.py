@@ -83,7 +83,9 @@ class Desk(Value):
     def _call(self, history: list[Message], turn: list[Message]) -> GenerationRequest:
         constraint = CallTools(allow_text=False, max_calls=1)
         messages = [*history, turn[0]]
-        return GenerationRequest(messages, self.tools, constraint=constraint, max_tokens=CALL_TOKENS, static=1)
+        return GenerationRequest(
+            messages, self.tools, constraint=constraint, max_tokens=CALL_TOKENS, static=1
+        )
 
     def _reply(self, history: list[Message], turn: list[Message]) -> GenerationRequest:
         return GenerationRequest([*history, *turn[:-1]], self.tools, max_tokens=REPLY_TOKENS, static=1)

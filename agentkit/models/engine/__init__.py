@@ -7,4 +7,15 @@ from agentkit.models.engine.reply import Reply, Step
 from agentkit.models.engine.sampling import Chooser
 from agentkit.models.engine.scoring import Scoring
 
-__all__ = ["Chooser", "EarlierReplies", "Engine", "Job", "Limits", "Network", "Reply", "Scoring", "Step", "Work"]
+__all__ = [
+    "Chooser",
+    "EarlierReplies",
+    "Engine",
+    "Job",
+    "Limits",
+    "Network",
+    "Reply",
+    "Scoring",
+    "Step",
+    "Work",
+]

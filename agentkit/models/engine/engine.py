@@ -42,7 +42,7 @@ _BLOCK: Final = 256
 _BLOCK_BESIDE_OTHERS: Final = 64
 """The same where others are writing."""
 _WORTH_WAITING: Final = 64
-"""A request waits for another one that is computing so many tokens that it needs as well; fewer are not worth a file."""
+"""A request waits for another one that is computing so many tokens that it needs as well; fewer are worth no file."""
 
 
 class Network(Protocol):
@@ -59,6 +59,10 @@ class Network(Protocol):
 
     def forward(self, feeds: Sequence[Feed]) -> torch.Tensor:
         """See `DecoderNetwork.forward`."""
+        ...
+
+    def close(self) -> None:
+        """Leave no thread behind; it may still be asked."""
         ...
 
 
@@ -123,6 +127,10 @@ class Engine:
         finally:
             job.ended = True
             self._tidy()
+
+    def close(self) -> None:
+        """Leave nothing running; jobs that were submitted may be finished by those who wait for them."""
+        self._network.close()
 
     def _tidy(self) -> None:
         """Put away the states of jobs that have ended; who drives does it otherwise."""

@@ -6,14 +6,15 @@ scale per token is what makes a result independent of the other rows of a batch:
 largest magnitude, so that one fixed scale fits every batch.
 
 The product runs in fbgemm through `torch.ops.quantized`, which torch has announced to remove in favour of torchao;
-nothing outside this module knows of it.
+nothing outside this module knows of it. fbgemm needs the weights packed, which takes seconds; until then
+`torch._int_mm` multiplies the same whole numbers as they lie in the file, at up to twice the cost for a few rows.
 """
 
 from __future__ import annotations
 
 import functools
 import warnings
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -59,16 +60,31 @@ class Int8Linear:
 
     def __init__(self, weight: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor | None) -> None:
         _library()
+        self._loose: tuple[torch.Tensor, torch.Tensor] | None = (weight, scale)
+        self._packed: Any = None
+        self._bias = bias
+        self._product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
+
+    def pack(self) -> None:
+        """See `Packable`; afterwards the weight that was given is not needed any more."""
+        if self._loose is None:
+            return
+        weight, scale = self._loose
         zeros = torch.zeros(len(scale), dtype=torch.long)
         quantised = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
         self._packed = torch.ops.quantized.linear_prepack(quantised, None)
-        self._bias = bias
-        self._product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
+        self._loose = None  # last: who finds it gone finds the other one there
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """[n, in] -> [n, out]."""
         largest = inputs.abs().amax(-1, keepdim=True).clamp_min_(_SMALLEST)  # [n, 1]
-        product = self._product(inputs / largest, _INPUT_SCALE, _INPUT_ZERO, self._packed)
+        loose = self._loose
+        if loose is None:
+            product = self._product(inputs / largest, _INPUT_SCALE, _INPUT_ZERO, self._packed)
+        else:
+            weight, scale = loose
+            whole = (inputs / largest).mul_(127).round_().to(torch.int8)
+            product = torch._int_mm(whole, weight.t()).float().mul_(scale * _INPUT_SCALE)
         if self._bias is None:
             return product.mul_(largest)  # type: ignore[no-any-return]
         return torch.addcmul(self._bias, product, largest)

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from agentkit.models.engine.linear import Linear
+from agentkit.models.engine.linear import Int8Linear, Linear
+from agentkit.models.engine.packing import Packing
 from agentkit.models.engine.states import KeyValueStates, States
 
 
@@ -64,6 +65,11 @@ class Layer:
     feed_forward_norm: torch.Tensor
     gate_and_up: Linear
     down: Linear
+
+    @property
+    def products(self) -> tuple[Linear, ...]:
+        """In the order of their use."""
+        return self.query_key_value, self.attention_output, self.gate_and_up, self.down
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,21 @@ class DecoderNetwork:
         self._compute = compute
         self._kept = kept
         self.number_format = number_format
+        self._packing: Packing | None = None
         steps = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
         self._frequencies = 1.0 / shape.rotary_base**steps  # [head_size / 2]
+
+    def pack(self) -> Packing:
+        """Begin to put the weights into their quickest form, beside passes that run meanwhile."""
+        if self._packing is None:
+            products = [p for layer in self._layers for p in layer.products]
+            self._packing = Packing([p for p in (*products, self._output) if isinstance(p, Int8Linear)])
+        return self._packing
+
+    def close(self) -> None:
+        """Leave no thread behind."""
+        if self._packing is not None:
+            self._packing.close()
 
     @property
     def bytes_per_token(self) -> int:

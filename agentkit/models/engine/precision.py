@@ -88,7 +88,9 @@ def _load(folder: ModelFolder, shape: Shape, precision: Precision, progress: Pro
     if precision == "int8" and not _is_sound(path, folder):
         _write_int8(folder, shape, path, progress)
     int8 = WeightFiles([path]) if precision == "int8" else None
-    return decoder_network(WeightFiles(weight_files(folder.path)), shape, precision, int8)
+    network = decoder_network(WeightFiles(weight_files(folder.path)), shape, precision, int8)
+    network.pack()
+    return network
 
 
 def prefix_files(folder: ModelFolder, network: DecoderNetwork) -> PrefixFiles:
@@ -189,6 +191,7 @@ def _measured(folder: ModelFolder, shape: Shape, sample: Sequence[int], progress
 
 def _figures(network: DecoderNetwork, sample: Sequence[int]) -> dict[str, Any]:
     """Mean log-probability of the sample, and seconds for eight passes over one token each."""
+    network.pack().wait()
     states = network.new_states()
     logits = network.forward([Feed(sample, states, len(sample))])
     following = torch.tensor(list(sample[1:]))[:, None]  # [n - 1, 1]

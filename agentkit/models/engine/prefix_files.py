@@ -99,7 +99,7 @@ class PrefixFiles:
     def _about(self, tokens: Sequence[int], states: torch.Tensor) -> dict[str, str]:
         import torch
 
-        content = states.contiguous().view(torch.uint8).numpy()
+        content = memoryview(states.contiguous().view(torch.uint8).numpy())
         return {
             "format": _FORMAT,
             "network": self._network,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -201,15 +200,12 @@ def decoder_network(
         products = {name: linear(layer, name) for name in _PRODUCTS}
         return Layer(**norms, **products)  # type: ignore[arg-type]
 
-    with ThreadPoolExecutor(2) as pool:  # packing runs on one core and leaves the interpreter lock alone
-        output = pool.submit(linear, None, "output")
-        layers = list(pool.map(build, range(shape.layers)))
     network = DecoderNetwork(
         shape,
         embedding=weights.embedding,
-        layers=layers,
+        layers=[build(layer) for layer in range(shape.layers)],
         norm=weights.norm.to(compute),
-        output=output.result(),
+        output=linear(None, "output"),
         compute=compute,
         kept=kept,
         number_format=precision,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,13 +41,39 @@ def logits(network: DecoderNetwork) -> torch.Tensor:
     return network.forward([Feed(SAMPLE, network.new_states(), len(SAMPLE))])
 
 
-def test_a_row_of_an_int8_product_is_the_same_alone_and_in_any_batch() -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_row_of_an_int8_product_is_the_same_alone_and_in_any_batch(*, packed: bool) -> None:
     torch.manual_seed(1)
     weight, inputs = torch.randn(48, 64), torch.randn(20, 64) * torch.rand(20, 1) * 50
     product = Int8Linear(*quantised(weight), torch.randn(48))
+    if packed:
+        product.pack()
     together = product(inputs)
     for row in range(20):
         assert torch.equal(product(inputs[row : row + 1])[0], together[row])
+
+
+def test_packing_changes_nothing_that_is_computed() -> None:
+    torch.manual_seed(3)
+    for outputs, inputs, rows in [(48, 64, 1), (96, 40, 2), (7, 896, 33)]:
+        product = Int8Linear(*quantised(torch.randn(outputs, inputs)), torch.randn(outputs))
+        given = torch.randn(rows, inputs) * 9
+        loose = product(given)
+        product.pack()
+        assert torch.allclose(product(given), loose, rtol=1e-5, atol=1e-5)
+
+
+def test_weights_are_packed_beside_the_passes_and_no_thread_stays(folder: ModelFolder) -> None:
+    before = threading.active_count()
+    for wait in (True, False):
+        network = network_of(folder, shape(), "int8", SAMPLE)
+        begun = logits(network)
+        if wait:
+            network.pack().wait()
+            assert torch.allclose(logits(network), begun, atol=1e-3)
+        network.close()
+        assert threading.active_count() == before
+        assert torch.allclose(logits(network), begun, atol=1e-3)
 
 
 def test_an_int8_product_is_close_to_the_exact_one() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from agentkit.messages import system, user
+from agentkit.messages import Message, system, user
 from agentkit.models.engine.prefix_files import PrefixFiles
 from agentkit.models.local_generator import LocalGenerator
 from agentkit.models.protocols import ChoiceRequest, Finished, GenerationRequest
@@ -40,7 +40,7 @@ def test_a_fresh_process_takes_the_static_beginning_from_the_disk(tmp_path: Path
 
 
 def test_a_choice_uses_the_same_files(tmp_path: Path) -> None:
-    messages = [system(INSTRUCTIONS), user("Is it there?")]
+    messages: list[Message] = [system(INSTRUCTIONS), user("Is it there?")]
     asked = ChoiceRequest(messages, ("Yes", "No"), static=1)
     plain = tiny_generator().choose(asked)
     assert fresh(tmp_path).choose(asked) == pytest.approx(plain, abs=1e-4)
@@ -89,9 +89,7 @@ def test_files_of_another_model_or_number_format_are_not_used(tmp_path: Path) ->
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_disk_that_takes_nothing_costs_no_answer(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_disk_that_takes_nothing_costs_no_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     blocked = tmp_path / "a file"
     blocked.write_text("in the way")
     generator = fresh(blocked)
