@@ -99,7 +99,7 @@ class PrefixFiles:
     def _about(self, tokens: Sequence[int], states: torch.Tensor) -> dict[str, str]:
         import torch
 
-        content = memoryview(states.contiguous().view(torch.uint8).numpy())
+        content = states.contiguous().view(torch.uint8).numpy().tobytes()
         return {
             "format": _FORMAT,
             "network": self._network,
