@@ -57,8 +57,8 @@ def refusal(
 
 def _innermost(where: str, schema: dict[str, Any], reason: str, tokenizer: LLTokenizer) -> tuple[str, str]:
     """The smallest part that is refused by itself, and why."""
-    definitions = {key: schema[key] for key in _DEFINITIONS if key in schema}
-    here = schema
+    definitions: dict[str, Any] = {key: schema[key] for key in _DEFINITIONS if key in schema}
+    here: Mapping[str, Any] = schema
     while True:
         for step, child in _parts(here):
             if child_reason := _reason({**definitions, **child}, tokenizer):

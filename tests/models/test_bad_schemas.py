@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -44,16 +45,17 @@ def of_tool(parameters: dict[str, Any]) -> TokenMatcher:
 def test_contradictions_are_refused_with_their_place_and_reason(
     schema: dict[str, Any], reason: str, feature: str
 ) -> None:
-    inside = {"type": "array", "items": {"type": "object", "properties": {"a b": schema}}, "minItems": 1}
-    inside["items"]["required"] = ["a b"]
-    for where, matcher in (
+    items = {"type": "object", "properties": {"a b": schema}, "required": ["a b"]}
+    inside = {"type": "array", "items": items, "minItems": 1}
+    places: list[tuple[str, Callable[[], TokenMatcher]]] = [
         ("schema", lambda: COMPILER.matcher(JsonSchema(schema), ())),
         ("schema › items › properties › a b", lambda: COMPILER.matcher(JsonSchema(inside), ())),
         (
             "tool find › properties › inner › items › properties › a b",
             lambda: of_tool({"type": "object", "properties": {"inner": inside}, "required": ["inner"]}),
         ),
-    ):
+    ]
+    for where, matcher in places:
         with pytest.raises(ConstraintUnsupported) as caught:
             matcher()
         assert caught.value.message.startswith(f"{where}: ")
