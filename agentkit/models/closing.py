@@ -5,7 +5,7 @@ while there is room. Which text closes it depends on the grammar alone, so it is
 which cost microseconds; the model is not asked:
 
     1. dive       from a place, always take the byte that usually ends things soonest: } ] " , digit … until complete
-    2. compare    where several bytes may follow, dive once behind two of each kind and take the one that is shortest
+    2. compare    where several bytes may follow, dive once behind each kind of them and take the one that is shortest
                   in tokens ("pilot method", Duin and Voß 1999); bytes behind which the grammar goes on alike are one
     3. write      the bytes found become tokens of the model, and the matcher has the last word on them
 
@@ -32,14 +32,17 @@ _MOST_PLACES: Final = 3_000
 _ENDS: Final = b"}]"
 _BRACKETS: Final = (b"}", b"]")
 _OPENED: Final = (b"{", b"[")
+_DIGITS: Final = frozenset(bytes([byte]) for byte in b"123456789")
 _AFTER_VALUE: Final = b"}],.0123456789eE+-"
 """What can come where a value can end; if other bytes can, it may be inside an enumerated string."""
 _UNUSUAL: Final = b" %@~"
 """Where all of these may come, anything may: inside a string or a text."""
+_LETTERS_TRIED: Final = 4
+"""Names and words that begin differently may go on alike for a while, so of letters several are tried."""
 _FILLERS: Final = b" 0aA-.:/"
 _ORDER: Final = bytes(
     dict.fromkeys(
-        b'",:0123456789ntf'
+        b'",:0987654321ntf'
         + bytes(range(ord("a"), ord("z") + 1))
         + bytes(range(ord("A"), ord("Z") + 1))
         + b"-.}]/_ +[{()<>=!?;'#$%&*@^`|~\n\t"
@@ -47,8 +50,10 @@ _ORDER: Final = bytes(
     )
 )
 """Bytes in the order in which they tend to lead to the end: what ends a value before what goes on with it, digits
-before words, words before lists, lists before objects, an escape last."""
-_HIGH_ORDER: Final = _ORDER.replace(b"0123456789", b"9876543210")
+before words, words before lists, lists before objects, an escape last. Of numbers, 0 is the shortest, and from 901 on
+it is 999."""
+_AFTER_DIGIT: Final = _ORDER.replace(b"0987654321", b"9876543210")
+"""The same after a digit other than 0."""
 _OTHERS: Final = bytes(byte for byte in range(256) if byte not in _ORDER)
 _CONTROL: Final = re.compile(rb"\xff\[(\d+)\]")
 """How llguidance writes a control token among forced bytes."""
@@ -76,15 +81,13 @@ class _Place:
     Args:
         state: Owned by this object.
         path: Tokens of one byte each, and control tokens.
-        order: Which bytes a dive from here tries first, outside of text, while it writes digits.
     """
 
     state: LLMatcher
     path: list[int] = field(default_factory=list)
-    order: bytes = _ORDER
 
     def copy(self) -> _Place:
-        return _Place(self.state.deep_copy(), list(self.path), self.order)
+        return _Place(self.state.deep_copy(), list(self.path))
 
     def allows(self, token: int | None) -> bool:
         return token is not None and self.state.validate_tokens([token]) == 1
@@ -163,11 +166,9 @@ class EndingSearch:
             if moved:
                 continue
             search.places -= 1
-            token = next(self._allowed(place, _FILLERS if self._is_text(place) else place.order), None)
+            token = next(self._allowed(place, text=self._is_text(place)), None)
             if token is None or not place.take(token):
                 return None
-            if not self._token_bytes[token].isdigit():
-                place.order = _ORDER
         written = self._written(place.path, matcher)
         if search.best is None or len(written) < len(search.best):
             search.best = written
@@ -193,13 +194,16 @@ class EndingSearch:
         """Whether nearly anything may come: the inside of a string."""
         return all(place.allows(self._ids.get(byte)) for byte in _UNUSUAL)
 
-    def _allowed(self, place: _Place, first: bytes, *, only: bool = False) -> Iterator[int]:
-        """What may come, these bytes `first` or `only` these; ends before anything else."""
+    def _allowed(self, place: _Place, *, text: bool, all_of_text: bool = True) -> Iterator[int]:
+        """What may come, what tends to lead to the end first; of a text perhaps only what may fill it."""
         last = self._token_bytes[place.path[-1]] if place.path else b""
-        order = _ENDS + first if last in _OPENED else b'"' + _ENDS + first
-        if first is _FILLERS:
-            order = b'"' + first
-        for byte in dict.fromkeys(order if only else order + _ORDER + _OTHERS):
+        if text:
+            order = b'"' + _FILLERS + (_ORDER if all_of_text else b"")
+        elif last in _OPENED:
+            order = _ENDS + _ORDER
+        else:
+            order = b'"' + _ENDS + (_AFTER_DIGIT if last in _DIGITS else _ORDER)
+        for byte in dict.fromkeys(order + _OTHERS if all_of_text else order):
             token = self._ids.get(byte)
             if token is not None and place.allows(token):
                 yield token
@@ -207,20 +211,20 @@ class EndingSearch:
     def _children(self, place: _Place, *, sure: bool) -> list[_Place]:
         """Places one byte further, one of each kind."""
         text = self._is_text(place)
-        tokens = list(self._allowed(place, _FILLERS if text else _ORDER, only=text and sure))
+        tokens = list(self._allowed(place, text=text, all_of_text=not (text and sure)))
         follows = b"".join(self._token_bytes[token] for token in tokens)
         after_value = follows[:1] in _BRACKETS and b"," in follows and not follows.strip(_AFTER_VALUE)
         if follows[:1] == b'"' if text else after_value:
             del tokens[1:]  # the end of a string, list or object is never worse than more of it
-        kinds: dict[tuple[bytes, bool, tuple[bool, ...]], list[_Place]] = {}
+        kinds: dict[tuple[object, ...], list[_Place]] = {}
         for token in tokens:
-            child = _Place(place.state.deep_copy(), list(place.path))
+            child = place.copy()
             if child.take(token):
-                alike = kinds.setdefault(self._kind(child), [])
-                # The first and the last of a kind: of numbers from 901 on, 999 is shorter than 1000.
-                if alike:
-                    child.order = _HIGH_ORDER
-                alike[1:] = [] if text and alike else [child]
+                byte = self._token_bytes[token]
+                sort = "letter" if byte.isalpha() else "digit" if byte.isdigit() else byte
+                alike = kinds.setdefault((text or sort, *self._kind(child)), [])
+                if len(alike) < (_LETTERS_TRIED if sort == "letter" and not text else 1):
+                    alike.append(child)
         return [child for alike in kinds.values() for child in alike]
 
     def _kind(self, place: _Place) -> tuple[bytes, bool, tuple[bool, ...]]:

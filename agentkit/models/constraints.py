@@ -15,7 +15,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy
 
@@ -25,6 +26,7 @@ from agentkit.models.closing import EndingSearch
 from agentkit.models.dialects.protocol import CallFrame, Dialect, Segment
 from agentkit.models.guidance_tokenizer import GuidanceTokenizer
 from agentkit.models.protocols import CallTools, Constraint, FreeText, Grammar, JsonSchema, Regex
+from agentkit.models.schema_refusal import refusal
 from agentkit.models.schema_support import enforceable, narrowed
 from agentkit.models.tokens import TokenCodec
 
@@ -44,6 +46,9 @@ _JSON_STYLE: Final = {
 _KEPT_GRAMMARS: Final = 32
 _LOOKED_BACK: Final = 8
 """How much of a known ending may have been written since it was found."""
+
+
+_Schemas: TypeAlias = Sequence[tuple[str, dict[str, Any]]]
 
 
 class TokenMatcher(Protocol):
@@ -267,7 +272,8 @@ class ConstraintCompiler:
             assert self._endings is not None
             if self._tokenizer.prepare_if_due():
                 self._grammars.clear()
-            fresh = self._prototype(grammar, self._tokenizer.tokenizer).deep_copy()
+            schemas = partial(_schemas, constraint, tools)
+            fresh = self._prototype(grammar, self._tokenizer.tokenizer, schemas).deep_copy()
         return GrammarMatcher(fresh, self._codec.size, self._end_ids, self._tokenizer.spend, self._endings)
 
     def _grammar(self, constraint: Constraint, tools: Sequence[ToolSpec]) -> str:
@@ -285,7 +291,7 @@ class ConstraintCompiler:
         assert isinstance(constraint, Grammar)
         return LLMatcher.grammar_from_lark(constraint.lark)
 
-    def _prototype(self, grammar: str, tokenizer: LLTokenizer) -> LLMatcher:
+    def _prototype(self, grammar: str, tokenizer: LLTokenizer, schemas: Callable[[], _Schemas]) -> LLMatcher:
         from llguidance import LLMatcher
 
         if (known := self._grammars.get(grammar)) is not None:
@@ -293,11 +299,7 @@ class ConstraintCompiler:
             return known
         _failed, problems = LLMatcher.validate_grammar_with_warnings(grammar, tokenizer)
         if problems:
-            raise ConstraintUnsupported(
-                f"the constraint cannot be enforced: {'; '.join(problems)}",
-                feature=_feature(problems[0]),
-                hint="Write it in features that can be followed token by token, and check the rest later.",
-            )
+            raise refusal(problems, schemas(), tokenizer)
         prototype = LLMatcher(tokenizer, grammar, log_level=0)
         self._grammars[grammar] = prototype
         if len(self._grammars) > _KEPT_GRAMMARS:
@@ -305,25 +307,28 @@ class ConstraintCompiler:
         return prototype
 
 
-_FEATURES: Final = (
-    (r"Unknown format: ([\w-]+)", r"format \1"),
-    (r"patternProperty", "patternProperties"),
-    (r"regex|look-?around", "pattern"),
-    (r"\$ref|^Resource |^Pointer |^Anchor |URI reference|circular ref", "$ref"),
-    (r"min/maxProperties", "minProperties or maxProperties"),
-    (r"[Uu]nsatisfiable", "unsatisfiable"),
-    (r"Expected .* for '(\w+)'", r"\1"),
-    (r"\b(oneOf|multipleOf|type|properties|required|enum|const)\b", r"\1"),
-    (r"too (?:big|large|many|complex)|limit", "size"),
-)
-"""How llguidance's reasons for refusing a grammar name what it refuses."""
+def _schemas(constraint: Constraint, tools: Sequence[ToolSpec]) -> _Schemas:
+    """The schemas of a constraint, with what to call them."""
+    if isinstance(constraint, JsonSchema):
+        return [("schema", enforceable(constraint.schema))]
+    if not isinstance(constraint, CallTools):
+        return []
+    named = [
+        (f"tool {each.name}", each) for each in (tools if constraint.tools is None else constraint.tools)
+    ]
+    return [(name, json.loads(_argument_schema(json.dumps(tool.parameters), name))) for name, tool in named]
 
 
-def _feature(problem: str) -> str:
-    for pattern, name in _FEATURES:
-        if found := re.search(pattern, problem):
-            return found.expand(name)
-    return problem.splitlines()[0][:60]
+@lru_cache(maxsize=256)
+def _argument_schema(parameters: str, where: str) -> str:
+    """What may be written as the arguments of a tool, as JSON; the same tools come in every turn.
+
+    Args:
+        parameters: The schema of the tool, as JSON.
+        where: What to call it in errors.
+    """
+    schema = narrowed(enforceable(json.loads(parameters), where=where))
+    return json.dumps({"type": "object", **schema, "x-guidance": _JSON_STYLE}, ensure_ascii=False)
 
 
 def call_grammar(
@@ -358,8 +363,7 @@ def call_grammar(
 
     rules: list[str] = []
     for index, tool in enumerate(tools):
-        schema = narrowed(enforceable(tool.parameters, where=f"tool {tool.name}"))
-        arguments = json.dumps({"type": "object", **schema, "x-guidance": _JSON_STYLE}, ensure_ascii=False)
+        arguments = _argument_schema(json.dumps(tool.parameters), f"tool {tool.name}")
         name = _quoted(json.dumps(tool.name, ensure_ascii=False))
         rules.append(f"call{index}: {name} {literal(frame.middle)} %json {arguments}")
     any_call = " | ".join(f"call{index}" for index in range(len(tools)))

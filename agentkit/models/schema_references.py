@@ -46,6 +46,45 @@ def circle(document: Any) -> str | None:
     return None
 
 
+def endless(document: Any) -> str | None:
+    """A `$ref` to something that every value must hold and that must hold itself, so that none ends; None without one.
+
+    Args:
+        document: A schema, from its root, without a `circle`.
+    """
+    ending: set[str] = set()
+    references = _references(document)
+    while True:
+        # What ends without any reference, then what ends given those, until nothing is added.
+        more = {each for each in references - ending if _ends(referred(each, document), ending)}
+        if not more:
+            return None if _ends(document, ending) else min(references - ending)
+        ending |= more
+
+
+def _ends(schema: Any, ending: set[str]) -> bool:
+    """Whether some value of `schema` ends, given the references of which some value does."""
+    if not isinstance(schema, Mapping):
+        return True
+    if isinstance(schema.get("$ref"), str) and schema["$ref"] not in ending:
+        return False
+    lists = {key: schema[key] for key in ("allOf", "anyOf", "oneOf") if isinstance(schema.get(key), list)}
+    for key, parts in lists.items():
+        each_ends = [_ends(part, ending) for part in parts]
+        if not (all(each_ends) if key == "allOf" else any(each_ends) or not parts):
+            return False
+    return all(_ends(part, ending) for part in _always_inside(schema))
+
+
+def _always_inside(schema: Mapping[str, Any]) -> Iterator[Any]:
+    """The schemas of what is inside of every value of `schema`."""
+    members, required, least = (schema.get(key) for key in ("properties", "required", "minItems"))
+    if schema.get("type") == "object" and isinstance(members, Mapping) and isinstance(required, list):
+        yield from (members.get(name) for name in required if isinstance(name, str))
+    if schema.get("type") == "array" and isinstance(least, int) and least > 0:
+        yield schema.get("items") if "prefixItems" not in schema else None
+
+
 def _references(part: Any) -> set[str]:
     """All that is referred to anywhere inside of `part`."""
     found: set[str] = set()

