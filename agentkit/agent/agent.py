@@ -15,6 +15,7 @@ from agentkit.agent.ranking import ToolRanking
 from agentkit.agent.replies import Replies
 from agentkit.agent.settings import Settings
 from agentkit.agent.turn import Turn, Wiring
+from agentkit.agent.window import turns_in_window
 from agentkit.errors import Busy, StoreError
 from agentkit.events import ArgumentAsked, Declined, Event, Replied, ReplySource, TurnFinished
 from agentkit.intents import Binding, IntentModel
@@ -212,6 +213,8 @@ class Agent:
         text: str,
         profile: Mapping[str, JsonValue] | None,
     ) -> Turn:
+        earlier = sum(each.status != "open" for each in store.turns(conversation))
+        latest = turns_in_window(earlier, self._wiring.settings.history_turns)
         return Turn(
             wiring=self._wiring,
             store=store,
@@ -221,7 +224,8 @@ class Agent:
             conversation_id=conversation,
             turn_id=turn_id,
             text=text,
-            history=store.transcript(conversation, last_turns=self._wiring.settings.history_turns),
+            history=store.transcript(conversation, last_turns=latest),
+            history_from=earlier - latest,
             profile=dict(profile or {}),
         )
 

@@ -53,6 +53,7 @@ def prompt_messages(
         (user_message(turn, seen), *turn.transcript, *correction),
         budget=min(wiring.settings.limits.prompt_tokens, wiring.generator.context_length - reply_tokens),
         count=lambda messages: wiring.generator.count_tokens(messages, specs),
+        first=turn.history_from,
     )
 
 

@@ -41,7 +41,8 @@ class Settings(Value):
         memory_answer_similarity: An out-of-scope message is answered from a fact that is this similar.
         max_tools: Most tools in the prompt; the encoder ranks them when there are more.
         max_passages: Most passages given as evidence.
-        history_turns: Most earlier turns that are considered for the prompt.
+        history_turns: Most earlier turns that are considered for the prompt. When there are more, all but a third of
+            them leave it at once.
     """
 
     instructions: str = ""
@@ -52,5 +53,5 @@ class Settings(Value):
     recall_similarity: float = Field(default=0.35, ge=-1, le=1)
     memory_answer_similarity: float = Field(default=0.5, ge=-1, le=1)
     max_tools: int = Field(default=6, ge=1)
-    history_turns: int = Field(default=20, ge=0)
+    history_turns: int = Field(default=12, ge=0)
     max_passages: int = Field(default=4, ge=1)

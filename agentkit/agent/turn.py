@@ -56,6 +56,7 @@ class Turn:
         profile: What the application knows about the signed-in user.
         text: The accepted user message.
         history: Committed messages of earlier turns.
+        history_from: How many turns were before those of `history`.
         recorded: Steps that a crashed process finished: they are replayed, never run again.
         journal: Calls that a crashed process wrote or started, by call id.
         transcript: Calls and results of this turn so far.
@@ -72,6 +73,7 @@ class Turn:
     turn_id: str
     text: str
     history: tuple[Message, ...]
+    history_from: int = 0
     profile: Mapping[str, JsonValue] = field(default_factory=dict)
     recorded: list[Message] = field(default_factory=list)
     journal: dict[str, JournalRow] = field(default_factory=dict)

@@ -3,16 +3,35 @@
 The system message and everything from the last user message on are never dropped; older turns are dropped
 whole, oldest first, so that a call is never separated from its result. If the turn itself is too long, its
 tool results are shortened, longest first.
+
+Turns are dropped several at a time. The generator keeps what it computed for the beginning of a prompt; a window that
+moved with every turn would begin differently every time, and all of it would be computed again and again.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from agentkit.errors import ContextOverflow
 from agentkit.messages import Message, Part, System, ToolResult, User, text_of
 
 _SHORTEST_RESULT = 200  # characters: enough for a status line and a name
+_STRIDE = 4
+"""Where the budget of tokens cuts, the window begins at a turn whose number is a multiple of this."""
+
+
+def turns_in_window(earlier: int, most: int) -> int:
+    """How many of the latest turns are considered: between a third of `most` and all of it.
+
+    Args:
+        earlier: Turns of the conversation so far.
+        most: Most turns in the window.
+    """
+    if earlier <= most:
+        return earlier
+    step = max(1, most - most // 3)
+    return earlier - step * math.ceil((earlier - most) / step)
 
 
 def fit(
@@ -22,6 +41,7 @@ def fit(
     *,
     budget: int,
     count: Callable[[Sequence[Message]], int],
+    first: int = 0,
 ) -> tuple[Message, ...]:
     """The messages of a prompt that fits.
 
@@ -31,16 +51,18 @@ def fit(
         turn: The current turn: the user message, then calls and results.
         budget: Most tokens of the prompt.
         count: Length in tokens of the prompt made of some messages.
+        first: Number of the first turn of `history` in its conversation, from 0.
 
     Raises:
         ContextOverflow: The system message and the turn do not fit even with shortened results.
     """
     turns = split_turns(history)
-    while turns:
-        messages = (system, *(m for each in turns for m in each), *turn)
+    starts = range(len(turns))
+    steady = [start for start in starts if start == 0 or (first + start) % _STRIDE == 0]
+    for start in (*steady, *starts):
+        messages = (system, *(m for each in turns[start:] for m in each), *turn)
         if count(messages) <= budget:
             return messages
-        turns = turns[1:]
     current = list(turn)
     while (needed := count((system, *current))) > budget:
         longest = _longest_result(current)

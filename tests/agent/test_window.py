@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentkit.agent.window import fit, split_turns
+from agentkit.agent.window import fit, split_turns, turns_in_window
 from agentkit.errors import ContextOverflow
 from agentkit.messages import (
     Message,
@@ -77,3 +77,30 @@ def test_a_call_is_never_separated_from_its_result_and_the_ends_are_never_droppe
 
 def test_a_transcript_is_cut_before_every_user_message() -> None:
     assert [len(each) for each in split_turns([*turn(1), *turn(2)])] == [4, 4]
+
+
+def test_a_window_of_turns_begins_at_the_same_turn_for_many_turns() -> None:
+    starts = [earlier - turns_in_window(earlier, 12) for earlier in range(60)]
+    assert all(turns_in_window(earlier, 12) <= 12 for earlier in range(60))
+    assert all(turns_in_window(earlier, 12) >= 4 for earlier in range(4, 60))
+    assert starts == sorted(starts)
+    assert len(set(starts)) == 7  # 0, and then one move in eight turns
+    assert [turns_in_window(earlier, 0) for earlier in range(3)] == [0, 0, 0]
+    assert [turns_in_window(earlier, 1) for earlier in range(3)] == [0, 1, 1]
+
+
+def test_a_budget_of_tokens_moves_the_window_by_several_turns() -> None:
+    history = [message for number in range(30) for message in turn(number)]
+    begins = []
+    for turns in range(1, 31):
+        kept = fit(SYSTEM, history[: 4 * turns], [user("now")], budget=800, count=count)
+        begins.append(text_of(kept[1]))
+    assert len(set(begins)) <= 8
+    assert begins[-1] == "question 20"
+
+
+def test_the_window_does_not_depend_on_how_much_history_was_read() -> None:
+    history = [message for number in range(30) for message in turn(number)]
+    for left_out in range(0, 18):
+        kept = fit(SYSTEM, history[4 * left_out :], [user("now")], budget=800, count=count, first=left_out)
+        assert text_of(kept[1]) == "question 20"

@@ -192,9 +192,13 @@ class DecoderNetwork:
         return angles.cos(), angles.sin()
 
     def _mask(self, feed: Feed) -> torch.Tensor | None:
-        """Which positions each new token sees: bool [n, length + n]; None where the only one sees all."""
+        """Which positions the new tokens see, once for each query head that shares their keys and values: bool
+        [heads / key_value_heads * n, length + n]; None where the only new token sees all."""
         new, known = len(feed.tokens), feed.states.length
-        return None if new == 1 else torch.ones(new, known + new, dtype=torch.bool).tril_(known)
+        if new == 1:
+            return None
+        seen = torch.ones(new, known + new, dtype=torch.bool).tril_(known)
+        return seen.repeat(self.shape.heads // self.shape.key_value_heads, 1)
 
     def _attend(
         self,
@@ -229,16 +233,13 @@ class DecoderNetwork:
         count, heads, size = queries.shape
         groups = len(keys)
         shared = heads // groups
-        if mask is None:  # all queries that share a key-value head are its rows
-            seen = F.scaled_dot_product_attention(
-                queries.view(1, groups, shared, size), keys[None], values[None]
-            )
-            return seen.view(1, heads * size)
-        grouped = queries.transpose(0, 1)[None]  # [1, heads, n, head_size]
+        # All queries that share a key-value head are its rows: keys and values are read where they lie, while torch's
+        # own grouping copies them for every query head.
+        rows = queries.view(count, groups, shared, size).permute(1, 2, 0, 3)
         seen = F.scaled_dot_product_attention(
-            grouped, keys[None], values[None], attn_mask=mask, enable_gqa=shared > 1
+            rows.reshape(1, groups, shared * count, size), keys[None], values[None], attn_mask=mask
         )
-        return seen[0].transpose(0, 1).reshape(count, heads * size)
+        return seen.view(groups, shared, count, size).permute(2, 0, 1, 3).reshape(count, heads * size)
 
 
 def _kept_rows(feeds: Sequence[Feed]) -> list[int]:
