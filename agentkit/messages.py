@@ -6,6 +6,7 @@ A message is frozen and equal by value; ids and times belong to the store. Read 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -170,3 +171,29 @@ def unanswered_calls(messages: Sequence[Message]) -> tuple[ToolCall, ...]:
     return tuple(
         call for m in messages if isinstance(m, Assistant) for call in m.calls if call.id not in answered
     )
+
+
+def split_turns(history: Sequence[Message]) -> list[list[Message]]:
+    """Cut a transcript before every user message."""
+    turns: list[list[Message]] = []
+    for message in history:
+        if isinstance(message, User) or not turns:
+            turns.append([])
+        turns[-1].append(message)
+    return turns
+
+
+def turns_in_window(earlier: int, most: int) -> int:
+    """How many of the latest turns a prompt holds: between a third of `most` and all of it.
+
+    Turns leave several at a time: a window that moved with every turn would begin differently every time, and what a
+    generator had computed for the beginning of the prompt would be lost with each.
+
+    Args:
+        earlier: Turns of the conversation so far.
+        most: Most turns in the window.
+    """
+    if earlier <= most:
+        return earlier
+    step = max(1, most - most // 3)
+    return earlier - step * math.ceil((earlier - most) / step)

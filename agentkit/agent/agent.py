@@ -15,14 +15,13 @@ from agentkit.agent.ranking import ToolRanking
 from agentkit.agent.replies import Replies
 from agentkit.agent.settings import Settings
 from agentkit.agent.turn import Turn, Wiring
-from agentkit.agent.window import turns_in_window
 from agentkit.errors import Busy, StoreError
 from agentkit.events import ArgumentAsked, Declined, Event, Replied, ReplySource, TurnFinished
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
 from agentkit.knowledge.index import KnowledgeIndex
 from agentkit.memory import RecallPool
-from agentkit.messages import Value, system, text_of
+from agentkit.messages import Value, system, text_of, turns_in_window
 from agentkit.messages import user as user_message
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary

@@ -10,28 +10,14 @@ moved with every turn would begin differently every time, and all of it would be
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from agentkit.errors import ContextOverflow
-from agentkit.messages import Message, Part, System, ToolResult, User, text_of
+from agentkit.messages import Message, Part, System, ToolResult, split_turns, text_of
 
 _SHORTEST_RESULT = 200  # characters: enough for a status line and a name
 _STRIDE = 4
 """Where the budget of tokens cuts, the window begins at a turn whose number is a multiple of this."""
-
-
-def turns_in_window(earlier: int, most: int) -> int:
-    """How many of the latest turns are considered: between a third of `most` and all of it.
-
-    Args:
-        earlier: Turns of the conversation so far.
-        most: Most turns in the window.
-    """
-    if earlier <= most:
-        return earlier
-    step = max(1, most - most // 3)
-    return earlier - step * math.ceil((earlier - most) / step)
 
 
 def fit(
@@ -74,16 +60,6 @@ def fit(
             )
         current[longest] = _shortened(current[longest])
     return (system, *current)
-
-
-def split_turns(history: Sequence[Message]) -> list[list[Message]]:
-    """Cut a transcript before every user message."""
-    turns: list[list[Message]] = []
-    for message in history:
-        if isinstance(message, User) or not turns:
-            turns.append([])
-        turns[-1].append(message)
-    return turns
 
 
 def _longest_result(messages: Sequence[Message]) -> int | None:

@@ -4,16 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentkit.agent.window import fit, split_turns, turns_in_window
+from agentkit.agent.window import fit
 from agentkit.errors import ContextOverflow
 from agentkit.messages import (
     Message,
     ToolCall,
     ToolResult,
     assistant,
+    split_turns,
     system,
     text_of,
     tool_result,
+    turns_in_window,
     unanswered_calls,
     user,
 )

@@ -27,8 +27,10 @@ LONG_TURNS: Final = 26
 """About 4,000 tokens of history with Qwen's tokenizer (4,046), 4,600 with SmolLM2's."""
 EARLY_TURN: Final = 5
 LATE_TURN: Final = 50
-_AROUND: Final = 2
-"""Turn 5 is the median of turns 3 to 7, so that one slow turn does not decide."""
+_BEFORE: Final = 3
+_AFTER: Final = 4
+"""Turn 5 is the median of turns 2 to 9. In eight turns the window of a late conversation begins anew once: the slowest of
+them is the turn that computes what is left of it."""
 CALL_MARKS: Final = (64, 256, 1024)
 _WINDOW: Final = 64
 _PREFILL_CHARACTERS: Final = 2370
@@ -99,6 +101,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "early_turn": Figure("    turn 5 of one conversation", "s"),
     "late_turn": Figure("    turn 50 of it", "s"),
     "growth": Figure("    turn 50 to turn 5", "times", compared=False),
+    "slowest_turn": Figure("    slowest turn around turn 50", "s"),
     "prefill": Figure("(f) prefill, 512 tokens", "tokens/s", lower_is_better=False),
     "decode": Figure("    decode, 128 tokens", "tokens/s", lower_is_better=False),
     "decode_passes": Figure("    forward passes a token", "passes", compared=False),
@@ -158,14 +161,15 @@ def long_history(engine: Engine, desk: Desk, setting: Setting) -> Figures:
 
 def growth(engine: Engine, desk: Desk, setting: Setting) -> Figures:
     """Case d: time per turn at turn 5 and at turn 50 of one conversation."""
-    windows = {turn: range(turn - _AROUND, turn + _AROUND + 1) for turn in (EARLY_TURN, LATE_TURN)}
+    windows = {turn: range(turn - _BEFORE, turn + _AFTER + 1) for turn in (EARLY_TURN, LATE_TURN)}
     seconds: dict[int, float] = {}
-    for number, (call, reply) in enumerate(islice(desk.growing(), LATE_TURN + _AROUND), 1):
+    for number, (call, reply) in enumerate(islice(desk.growing(), LATE_TURN + _AFTER), 1):
         # What was said before costs an engine that keeps nothing the same whether it answered it or not.
         if engine.reuses_prompts or any(number in window for window in windows.values()):
             seconds[number] = engine.ask([call]).seconds + engine.ask([reply]).seconds
     early, late = (statistics.median(seconds[turn] for turn in window) for window in windows.values())
-    return {"early_turn": early, "late_turn": late, "growth": late / early}
+    slowest = max(seconds[turn] for turn in windows[LATE_TURN])
+    return {"early_turn": early, "late_turn": late, "growth": late / early, "slowest_turn": slowest}
 
 
 def calls_in_a_row(engine: Engine, desk: Desk, setting: Setting) -> Figures:

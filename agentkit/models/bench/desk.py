@@ -13,12 +13,24 @@ from importlib import resources
 from itertools import count
 from typing import Any, Final
 
-from agentkit.messages import Message, ToolCall, ToolSpec, Value, assistant, system, tool_result, user
+from agentkit.messages import (
+    Message,
+    ToolCall,
+    ToolSpec,
+    Value,
+    assistant,
+    system,
+    tool_result,
+    turns_in_window,
+    user,
+)
 from agentkit.models.protocols import CallTools, GenerationRequest
 
 CALL_TOKENS: Final = 96
 """Limit of one tool call: the longest of the desk has about 40 tokens."""
 REPLY_TOKENS: Final = 60
+WINDOW_TURNS: Final = 12
+"""As in the settings of an agent."""
 _FIRST_ORDER: Final = 1042
 
 
@@ -73,12 +85,17 @@ class Desk(Value):
         return self._reply(history, _turn(self.turns[-1], number))
 
     def growing(self) -> Iterator[tuple[GenerationRequest, GenerationRequest]]:
-        """Call and reply of turn 1, 2, … of one conversation whose turns are all equally long."""
-        history = self._start
+        """Call and reply of turn 1, 2, … of one conversation whose turns are all equally long.
+
+        The prompt holds the turns that an agent's prompt would hold.
+        """
+        turns: list[list[Message]] = []
         for number in count():
             turn = _turn(self.short_turn, number)
+            latest = turns_in_window(len(turns), WINDOW_TURNS)
+            history = [*self._start, *(said for each in turns[len(turns) - latest :] for said in each)]
             yield self._call(history, turn), self._reply(history, turn)
-            history = [*history, *turn]
+            turns.append(turn)
 
     def _call(self, history: list[Message], turn: list[Message]) -> GenerationRequest:
         constraint = CallTools(allow_text=False, max_calls=1)

@@ -56,13 +56,13 @@ def test_eight_conversations_are_counted_as_eight_replies() -> None:
 def test_growth_is_read_at_turn_five_and_turn_fifty() -> None:
     engine = ScriptedEngine()
     assert growth(engine, DESK, Setting())["growth"] == 1
-    assert len(engine.requests) == 2 * 52
+    assert len(engine.requests) == 2 * 54
 
 
 def test_an_engine_that_keeps_no_prompts_skips_the_turns_between() -> None:
     engine = ScriptedEngine(reuses_prompts=False)
     growth(engine, DESK, Setting())
-    assert len(engine.requests) == 2 * 10
+    assert len(engine.requests) == 2 * 16
 
 
 def test_calls_in_a_row_are_read_at_their_marks() -> None:
