@@ -59,6 +59,7 @@ class Writer:
             messages=dump_messages(messages),
             tools=[tool.model_dump() for tool in request.tools],
             call=calls,
+            static=request.static,
         )
 
 

@@ -32,6 +32,7 @@ def _request(wire: Request) -> GenerationRequest:
         tools=[ToolSpec.model_validate(tool) for tool in wire["tools"]],
         constraint=CallTools(allow_text=False, max_calls=1) if wire["call"] else FreeText(),
         max_tokens=wire["max_tokens"],
+        static=wire["static"],
     )
 
 

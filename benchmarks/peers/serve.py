@@ -23,7 +23,7 @@ class Request(TypedDict):
     """What is asked.
 
     `prompt` is the rendered text, `schema` the JSON schema of what is to be written (None: free text), `stop` texts
-    that end it and `max_tokens` the limit. `messages`, `tools` and `call` say the same in agentkit's own terms.
+    that end it and `max_tokens` the limit. `messages`, `tools`, `call` and `static` say the same in agentkit's own terms.
     """
 
     prompt: str
@@ -33,6 +33,7 @@ class Request(TypedDict):
     messages: str
     tools: list[dict[str, Any]]
     call: bool
+    static: int
 
 
 class Peer(Protocol):

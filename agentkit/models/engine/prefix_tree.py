@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import torch
 
     from agentkit.models.engine.states import States
+
+
+_REPLY: Final = 128
+"""Positions kept free for what is written; longer replies grow."""
 
 
 class _Node:
@@ -59,7 +63,7 @@ class PrefixTree:
         """Give an empty sequence the states of the longest known prefix of `tokens`."""
         now = next(self._clock)
         path = list(self._path(tokens))
-        states.reserve(sum(shared for _, shared in path))
+        states.reserve(len(tokens) + _REPLY)  # at once: growing means copying
         for node, shared in path:
             node.used = now
             assert node.states is not None
