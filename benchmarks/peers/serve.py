@@ -23,7 +23,8 @@ class Request(TypedDict):
     """What is asked.
 
     `prompt` is the rendered text, `schema` the JSON schema of what is to be written (None: free text), `stop` texts
-    that end it and `max_tokens` the limit. `messages`, `tools`, `call` and `static` say the same in agentkit's own terms.
+    that end it and `max_tokens` the limit. `messages`, `tools`, `call` and `static` say the same in
+    agentkit's own terms.
     """
 
     prompt: str

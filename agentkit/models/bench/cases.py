@@ -29,8 +29,8 @@ EARLY_TURN: Final = 5
 LATE_TURN: Final = 50
 _BEFORE: Final = 3
 _AFTER: Final = 4
-"""Turn 5 is the median of turns 2 to 9. In eight turns the window of a late conversation begins anew once: the slowest of
-them is the turn that computes what is left of it."""
+"""Turn 5 is the median of turns 2 to 9. In eight turns the window of a late conversation begins anew once: the slowest
+of them is the turn that computes what is left of it."""
 CALL_MARKS: Final = (64, 256, 1024)
 _WINDOW: Final = 64
 _PREFILL_CHARACTERS: Final = 2370
