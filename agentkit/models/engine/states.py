@@ -61,7 +61,8 @@ class KeyValueStates:
         capacity = self._buffer.shape[3]
         if length > capacity:
             layers, two, heads, _, size = self._buffer.shape
-            room = max(length, capacity + capacity // 4)  # doubling would leave half of a long conversation empty
+            # Doubling would leave half of a long conversation's room empty.
+            room = max(length, capacity + capacity // 4)
             larger = self._buffer.new_empty(layers, two, heads, room, size)
             larger[:, :, :, : self.length] = self._buffer[:, :, :, : self.length]
             self._buffer = larger
