@@ -124,7 +124,7 @@ class LocalGenerator:
 
     def generate(self, request: GenerationRequest) -> Iterator[Delta]:
         """See `Generator`."""
-        from agentkit.models.engine import Chooser, Limits, Reply, Work
+        from agentkit.models.engine import Chooser, Limits, Reply, Work, shared_length
 
         started = time.monotonic()
         prompt = self._prompt(request.messages, request.tools, request.prefix)
@@ -145,7 +145,7 @@ class LocalGenerator:
             work=work,
             earlier=self._earlier,
         )
-        job.static = self._static(prompt, request)
+        job.static = shared_length(prompt, self._static(request))
         reply = _Reply(self.codec, () if isinstance(request.constraint, CallTools) else request.stop)
         steps = engine.submit(job)
         with closing(steps):
@@ -171,7 +171,7 @@ class LocalGenerator:
 
     def choose(self, request: ChoiceRequest) -> tuple[float, ...]:
         """See `Generator`."""
-        from agentkit.models.engine import Scoring, Work
+        from agentkit.models.engine import Scoring, Work, shared_length
 
         prompt = self._prompt(request.messages, request.tools, request.prefix)
         options = [() if isinstance(o, ReplyStart) else self.codec.encode_text(o) for o in request.options]
@@ -184,7 +184,7 @@ class LocalGenerator:
             )
         given = [ids for ids in options if ids]
         job = Scoring(prompt, given, first_of=[self._call_beginnings], work=Work())
-        job.static = self._static(prompt, request)
+        job.static = shared_length(prompt, self._static(request))
         (scores,) = self._open_engine().submit(job)
         *of_texts, call = scores
         texts = iter(of_texts)
@@ -205,14 +205,9 @@ class LocalGenerator:
         segments = self.dialect.render(messages, tools)
         return encode([*segments, text(prefix)] if prefix else segments, self.codec)
 
-    def _static(self, prompt: Sequence[int], request: GenerationRequest | ChoiceRequest) -> int:
-        """How many tokens of a prompt, from the start, are static."""
-        if not request.static:
-            return 0
-        from agentkit.models.engine.prefix_tree import shared_length
-
-        static = self._prompt(request.messages[: request.static], request.tools, "")
-        return shared_length(tuple(prompt), tuple(static))
+    def _static(self, request: GenerationRequest | ChoiceRequest) -> list[int]:
+        """What is static in a request, as a prompt; it may end in what begins a reply."""
+        return self._prompt(request.messages[: request.static], request.tools, "") if request.static else []
 
     def _matcher(self, request: GenerationRequest) -> TokenMatcher | Callable[[torch.Tensor], TokenMatcher]:
         """What enforces the constraint of a request.

@@ -3,6 +3,7 @@
 from agentkit.models.engine.drafts import EarlierReplies
 from agentkit.models.engine.engine import Engine, Network
 from agentkit.models.engine.job import Job, Limits, Work
+from agentkit.models.engine.prefix_tree import shared_length
 from agentkit.models.engine.reply import Reply, Step
 from agentkit.models.engine.sampling import Chooser
 from agentkit.models.engine.scoring import Scoring
@@ -18,4 +19,5 @@ __all__ = [
     "Scoring",
     "Step",
     "Work",
+    "shared_length",
 ]

@@ -42,7 +42,7 @@ _BLOCK: Final = 256
 _BLOCK_BESIDE_OTHERS: Final = 64
 """The same where others are writing."""
 _WORTH_WAITING: Final = 64
-"""A request waits for another one that is computing so many tokens that it needs as well; fewer are worth no file."""
+"""A request waits for another one that is computing so many tokens that it needs as well."""
 
 
 class Network(Protocol):
@@ -191,7 +191,8 @@ class Engine:
                 continue
             states = self._network.new_states()
             if states.divisible:
-                self._fetch(job)
+                if self._files is not None:
+                    self._files.fetch(job.tokens[: job.static], self.tree, states)
                 self.tree.copy_into(states, job.tokens[: len(job.tokens) - job.keep])
             job.seen = states.length
             if job.work.cached_tokens is None:
@@ -199,23 +200,6 @@ class Engine:
             self._running.append(_Running(job, states))
             with self._turn:
                 self._waiting.remove(job)
-
-    def _fetch(self, job: Job[Any]) -> None:
-        """Take what is static in a prompt from the disk, if nobody has brought it yet."""
-        if self._files is None or job.static < _WORTH_WAITING or self.tree.match(job.tokens) >= job.static:
-            return
-        static = job.tokens[: job.static]
-        segment = self._files.load(static)
-        if segment is not None:
-            states = self._network.new_states()
-            states.append(segment)
-            self.tree.insert(static, states)
-
-    def _store(self, each: _Running) -> None:
-        """Keep what is static in a prompt on the disk."""
-        static = each.job.static
-        if self._files is not None and each.states.divisible and static >= _WORTH_WAITING:
-            self._files.save(each.job.tokens[:static], lambda: each.states.segment(0, static))
 
     def _better_wait(self, job: Job[Any]) -> bool:
         known = self.tree.match(job.tokens)
@@ -262,7 +246,8 @@ class Engine:
                     # Before the job goes on: the tokens are those of the prompt, which others may share.
                     each.kept = True
                     self._keep(each, len(job.tokens) - job.keep + 1)
-                    self._store(each)
+                    if self._files is not None and each.states.divisible:
+                        self._files.store(job.tokens[: job.static], each.states)
                 self._advance(job, logits[row : row + feed.keep])
             row += feed.keep
 

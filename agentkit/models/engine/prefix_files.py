@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import torch
 
+    from agentkit.models.engine.prefix_tree import PrefixTree
+    from agentkit.models.engine.states import States
+
 _FORMAT: Final = "1"
+_WORTH_A_FILE: Final = 64
+"""Fewer tokens are computed as quickly as they are read."""
 _MOST_FILES: Final = 12
 """A bot has one for each set of tools that its prompts name; beyond this the least recently used goes. A process
 writes no more than so many: where every message has other tools, nothing is gained."""
@@ -38,6 +43,32 @@ class PrefixFiles:
         self._network = network
         self._known: set[Path] = set()  # on the disk, or not to be had there
         self._written = 0
+
+    def fetch(self, static: Sequence[int], tree: PrefixTree, states: States) -> None:
+        """Put the states of a static beginning into the tree, if they are on the disk and not yet there.
+
+        Args:
+            static: Its tokens.
+            tree: Where its states belong.
+            states: Those of an empty sequence; empty again afterwards.
+        """
+        if len(static) < _WORTH_A_FILE or tree.match(static) >= len(static):
+            return
+        segment = self.load(static)
+        if segment is not None:
+            states.append(segment)
+            tree.insert(static, states)
+            states.truncate(0)
+
+    def store(self, static: Sequence[int], states: States) -> None:
+        """Keep a static beginning on the disk.
+
+        Args:
+            static: Its tokens.
+            states: Those of a sequence that begins with them.
+        """
+        if len(static) >= _WORTH_A_FILE:
+            self.save(static, lambda: states.segment(0, len(static)))
 
     def load(self, tokens: Sequence[int]) -> torch.Tensor | None:
         """The states of exactly these tokens, [layers, 2, heads, n, head_size]; None if there are none.

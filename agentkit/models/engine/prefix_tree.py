@@ -143,8 +143,8 @@ class PrefixTree:
                 yield each
 
 
-def shared_length(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """How many tokens two sequences share from the start."""
+def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two sequences of one type share from the start."""
     most = min(len(one), len(other))
     if one[:most] == other[:most]:
         return most
