@@ -16,7 +16,7 @@ def test_an_id_that_both_rankings_hold_beats_the_first_of_one() -> None:
 
 
 def test_weights_of_ranks_decide_whose_first_is_first() -> None:
-    assert fuse_ranks([["a"], ["b"]], weights=[1, 2])[0] == ("b", pytest.approx(2 / 61))
+    assert dict(fuse_ranks([["a"], ["b"]], weights=[1, 2])) == pytest.approx({"b": 2 / 61, "a": 1 / 61})
     assert fuse_ranks([["a"], ["b"]], weights=[1, 0])[1] == ("b", 0.0)
 
 
