@@ -3,7 +3,7 @@
 Fusion, where words and meaning each found something::
 
     fused = fuse_ranks([by_words, by_meaning], weights=[1, 2])           # [(id, score), …], best first
-    fused = fuse_scores([{"a": 7.1, "b": 3.0}, {"b": .81, "c": .4}], weights=[.4, .6])
+    fused = fuse_scores([{"a": 7.1, "b": 3.0}, {"b": .81, "c": .4}], weights=[.04, 1])
 
 Measures, of one query each; `relevant` maps an id to its gain, and what it lacks is irrelevant::
 
@@ -47,10 +47,13 @@ def fuse_ranks(
 def fuse_scores(
     scorings: Sequence[Mapping[Id, float]], weights: Sequence[float] | None = None
 ) -> list[tuple[Id, float]]:
-    """The weighted sum of scores, each scoring stretched to 0 (its worst) … 1 (its best) first.
+    """The weighted sum of scores: for scores whose differences mean the same from query to query.
+
+    BM25 is such a score (a sum of log-odds), and so is a cosine. Stretching each query's scores to 0 … 1 first makes the
+    best of a bad lot count as much as a good match; that was worse on three of three collections (dev/log.md).
 
     Args:
-        scorings: Larger is better. What a scoring lacks counts like its worst.
+        scorings: Larger is better; what a scoring lacks counts 0.
         weights: How much each counts; None: the same.
 
     Returns:
@@ -58,10 +61,8 @@ def fuse_scores(
     """
     fused: dict[Id, float] = {}
     for scoring, weight in zip(scorings, _weights(weights, len(scorings)), strict=True):
-        worst, best = min(scoring.values(), default=0.0), max(scoring.values(), default=0.0)
         for each, score in scoring.items():
-            stretched = (score - worst) / (best - worst) if best > worst else 1.0
-            fused[each] = fused.get(each, 0.0) + weight * stretched
+            fused[each] = fused.get(each, 0.0) + weight * score
     return _best_first(fused)
 
 

@@ -20,13 +20,14 @@ def test_weights_of_ranks_decide_whose_first_is_first() -> None:
     assert fuse_ranks([["a"], ["b"]], weights=[1, 0])[1] == ("b", 0.0)
 
 
-def test_scores_of_different_scales_are_stretched_before_they_are_added() -> None:
-    fused = dict(fuse_scores([{"a": 30.0, "b": 20.0, "c": 10.0}, {"c": 0.9, "d": 0.5}], weights=[0.4, 0.6]))
-    assert fused == pytest.approx({"a": 0.4, "b": 0.2, "c": 0.6, "d": 0.0})
+def test_weighted_scores_are_added_as_they_are() -> None:
+    fused = fuse_scores([{"a": 30.0, "b": 20.0}, {"b": 0.9, "c": 0.5}], weights=[0.01, 1])
+    assert [each for each, _ in fused] == ["b", "c", "a"]
+    assert dict(fused) == pytest.approx({"a": 0.3, "b": 1.1, "c": 0.5})
 
 
-def test_a_scoring_without_differences_counts_as_its_best() -> None:
-    assert fuse_scores([{"a": 3.0, "b": 3.0}, {}]) == [("a", 1.0), ("b", 1.0)]
+def test_without_weights_all_scores_count_the_same() -> None:
+    assert fuse_scores([{"a": 3.0, "b": 2.0}, {}, {"b": 2.0}]) == [("b", 4.0), ("a", 3.0)]
 
 
 def test_equal_scores_keep_the_order_of_the_rankings() -> None:
