@@ -90,7 +90,9 @@ class PassageSearch:
         return [(each, (score, near[each], words.get(each, 0.0))) for each, score in fused]
 
 
-def _joining(chunk: ChunkRecord, around: list[ChunkRecord], covered: set[tuple[str, int]]) -> list[ChunkRecord]:
+def _joining(
+    chunk: ChunkRecord, around: list[ChunkRecord], covered: set[tuple[str, int]]
+) -> list[ChunkRecord]:
     """Those of its neighbours that follow on it under the same heading and that no better passage holds yet."""
     place = next(index for index, each in enumerate(around) if each.id == chunk.id)
 

@@ -132,7 +132,10 @@ class SqliteKnowledge:
             rows = self._connection.rows(_DOCUMENTS, self._key)
         return [
             validated(
-                DocumentRecord, "documents", row["path"], {**dict(row), "tags": sorted(json.loads(row["tags"]))}
+                DocumentRecord,
+                "documents",
+                row["path"],
+                {**dict(row), "tags": sorted(json.loads(row["tags"]))},
             )
             for row in rows
         ]
@@ -176,7 +179,9 @@ class SqliteKnowledge:
     def vectors_of(self, ids: Sequence[int], encoder_id: str) -> tuple[tuple[int, ...], Vectors]:
         """Those of `ids` that an encoder embedded, in the order given, and their vectors."""
         with self._connection.reading():
-            return _vectors(self._connection.rows(_VECTORS_OF, (json.dumps(list(ids)), *self._key, encoder_id)))
+            return _vectors(
+                self._connection.rows(_VECTORS_OF, (json.dumps(list(ids)), *self._key, encoder_id))
+            )
 
     def chunks_with_words(
         self, terms: Sequence[str], limit: int, tags: Sequence[str] = ()

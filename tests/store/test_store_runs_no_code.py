@@ -154,7 +154,9 @@ def test_names_and_texts_are_data_and_never_sql(tmp_path: Path, name: str) -> No
         conversation = other.new_conversation(name)
         other.begin_turn(conversation, user(name))
         other.add_memory(memory(name, unit(1, 2)))
-        store.knowledge(name, name).replace_documents([NewDocument(name, name, name, [], origin=name, tags=[name])])
+        store.knowledge(name, name).replace_documents(
+            [NewDocument(name, name, name, [], origin=name, tags=[name])]
+        )
         assert [record.text for record in other.memories()] == [name]
         assert [document.path for document in store.knowledge(name, name).documents()] == [name]
         assert len(ada.memories()) == 1
