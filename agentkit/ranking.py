@@ -49,8 +49,8 @@ def fuse_scores(
 ) -> list[tuple[Id, float]]:
     """The weighted sum of scores: for scores whose differences mean the same from query to query.
 
-    BM25 is such a score (a sum of log-odds), and so is a cosine. Stretching each query's scores to 0 … 1 first makes the
-    best of a bad lot count as much as a good match; that was worse on three of three collections (dev/log.md).
+    BM25 is such a score (a sum of log-odds), and so is a cosine. Stretching each query's scores to 0 … 1 first makes
+    the best of a bad lot count as much as a good match, which was worse for questions in plain words (dev/log.md).
 
     Args:
         scorings: Larger is better; what a scoring lacks counts 0.

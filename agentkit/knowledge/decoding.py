@@ -43,7 +43,7 @@ def read_bytes(path: Path, longest: int) -> bytes:
                         path=path,
                         hint="Cut it into several files.",
                     )
-                content = stream.read(longest + 1)
+                content = stream.read(before.st_size + 1)
                 after = os.fstat(stream.fileno())
             same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
             if same and len(content) == after.st_size:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from agentkit.store.records import ChunkRecord
 
 WORDS_WEIGHT: Final = 0.04
-"""What a point of BM25 is worth in cosine similarity. Chosen on half of the SciFact train claims, 400 questions of SQuAD
-2.0 and the grounding cases together: .03 to .06 are equally good on each (dev/log.md)."""
+"""What a point of BM25 is worth in cosine similarity. Chosen on half of the SciFact train claims, 400 questions of
+SQuAD 2.0 and the grounding cases together: .03 to .06 are equally good on each (dev/log.md)."""
 
 _CANDIDATES: Final = 100
 """Chunks that each way proposes, at least."""

@@ -65,8 +65,9 @@ class ExactVectors:
         there = rows < len(known)
         there[there] = known[rows[there]] == wanted[there]
         rows, wanted = rows[there], wanted[there]
-        products = dot_products(matrix[rows], vector) if len(rows) else []
-        return {int(each): float(product) for each, product in zip(wanted, products, strict=True)}
+        if not len(rows):
+            return {}
+        return dict(zip(wanted.tolist(), dot_products(matrix[rows], vector).tolist(), strict=True))
 
     def _current(self) -> tuple[NDArray[numpy.int64], Vectors]:
         version = self._table.version()
