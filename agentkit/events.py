@@ -64,12 +64,29 @@ class MemoriesRecalled(_Event):
 
 
 class PassageFound(Value):
-    """One passage of the knowledge with its place and cosine similarity to the question."""
+    """One passage of the knowledge, its place, and why it was found.
+
+    Args:
+        document: The name of its document.
+        heading: The headings above it, joined by ` › `; of a question/answer pair the question.
+        text: What it says.
+        similarity: Cosine similarity to the question.
+        words: BM25 of the words that it shares with the question; 0 where it shares none that tell.
+        score: What passages are ordered by, from both.
+        kind: `pair`: it is the answer of a question/answer pair.
+        start: Offset of its first character in the document; HTML and PDF count in the text that was read from them.
+        end: Offset behind its last character.
+    """
 
     document: str
     heading: str
     text: str
     similarity: float
+    words: float = 0.0
+    score: float = 0.0
+    kind: Literal["passage", "pair"] = "passage"
+    start: int = 0
+    end: int = 0
 
 
 class PassagesFound(_Event):

@@ -95,7 +95,8 @@ def open_bot(
     intents_file = load_examples(folder / config.intents) if config.intents else None
     bindings = dict(intents_file.bindings) if intents_file else {}
     _check_bindings(folder, config, bindings, tools)
-    sources = _existing(folder, config)
+    _check_folders(folder, config)
+    sources = knowledge_sources(folder, config)
     prompts = PromptLibrary([folder / config.prompts] if config.prompts else [])
     path = database or database_of(folder)
     store = SqliteStore.open(path, clock=now)
@@ -129,15 +130,29 @@ def open_bot(
 def _knowledge(
     store: SqliteStore, encoder: Encoder, sources: list[Path], progress: Progress | None
 ) -> KnowledgeIndex | None:
-    if not sources:
-        return None
     knowledge = KnowledgeIndex(store.knowledge("default"), encoder, progress)
     knowledge.sync(sources)
-    return knowledge
+    return knowledge if knowledge.documents() else None
 
 
-def _existing(folder: Path, config: BotConfig) -> list[Path]:
-    """The folders and files that `agent.yaml` names, all of which must be there."""
+def knowledge_sources(folder: Path, config: BotConfig) -> list[Path]:
+    """The folders and files with the bot's own documents.
+
+    Raises:
+        BotFileError: One of them is not there.
+    """
+    for position, name in enumerate(config.knowledge):
+        if not (folder / name).exists():
+            raise config_error(
+                folder,
+                f"there is no {name!r} in the bot folder",
+                at=("knowledge", position),
+                hint="Create it with documents to answer from, or remove the entry.",
+            )
+    return [folder / name for name in config.knowledge]
+
+
+def _check_folders(folder: Path, config: BotConfig) -> None:
     for field, name in (("replies", config.replies), ("prompts", config.prompts)):
         if name is not None and not (folder / name).is_dir():
             raise config_error(
@@ -146,15 +161,6 @@ def _existing(folder: Path, config: BotConfig) -> list[Path]:
                 at=(field,),
                 hint=f"Create it, or remove `{field}`.",
             )
-    for position, name in enumerate(config.knowledge):
-        if not (folder / name).exists():
-            raise config_error(
-                folder,
-                f"there is no {name!r} in the bot folder",
-                at=("knowledge", position),
-                hint="Create it with Markdown files to answer from, or remove the entry.",
-            )
-    return [folder / name for name in config.knowledge]
 
 
 def _check_bindings(folder: Path, config: BotConfig, bindings: dict[str, Binding], tools: list[Tool]) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agentkit.bot.config import DEFAULT_ENCODER, DEFAULT_GENERATOR
+from agentkit.cli.evaluate_retrieval import retrieval
 from agentkit.cli.options import JsonOption
 from agentkit.cli.progress import BarProgress
 from agentkit.cli.terminal import err, out
@@ -33,8 +34,10 @@ from agentkit.models.schema_evaluation import (
 from agentkit.prompts import PromptLibrary
 
 app = typer.Typer(
-    help="Measure tool calls, grounded answers and schemas on your own files.", no_args_is_help=True
+    help="Measure tool calls, grounded answers, retrieval and schemas on your own files.",
+    no_args_is_help=True,
 )
+app.command()(retrieval)
 
 
 class _Line(Protocol):

@@ -1,13 +1,13 @@
-"""Cutting a Markdown document into passages: one idea each, with the headings above it, never half a sentence."""
+"""Cutting a document into passages: one idea each, with the headings above it, never half a sentence."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised when documents have to be cut anew."""
 
 LONGEST: Final = 120
@@ -16,6 +16,7 @@ SHORTEST: Final = 40
 """Words below which neighbouring paragraphs of one section are joined."""
 
 _HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
+_PARAGRAPH: Final = re.compile(r"[^\S\n]*\S.*(?:\n[^\S\n]*\S.*)*")
 _FENCE: Final = re.compile(r"\s*(```|~~~)")
 _ITEM: Final = re.compile(
     r"[ \t]*(?:[-*+]\s|\d+[.)]\s|\|)"
@@ -44,8 +45,14 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class _Block:
-    """A paragraph, list or table: lines that belong together."""
+class Block:
+    """A paragraph, list or table: lines that belong together.
+
+    Args:
+        headings: The headings above it, outermost first.
+        start: Offset of its first character in the document.
+        end: Offset behind its last line.
+    """
 
     headings: tuple[str, ...]
     start: int
@@ -53,16 +60,27 @@ class _Block:
 
 
 def chunk_markdown(text: str) -> list[Chunk]:
-    """Cut a document by its headings, then by its paragraphs; short neighbours are joined, long ones cut.
+    """Cut a Markdown document by its headings, then by its paragraphs."""
+    return chunk_blocks(text, _markdown_blocks(text))
+
+
+def chunk_text(text: str) -> list[Chunk]:
+    """Cut plain text by its paragraphs, which empty lines separate; nothing in it is a heading."""
+    return chunk_blocks(text, paragraphs(text))
+
+
+def chunk_blocks(text: str, blocks: Iterable[Block]) -> list[Chunk]:
+    """Cut a document whose blocks are known; short neighbours of one section are joined, long ones cut.
 
     Args:
-        text: Markdown; text without any markup is one section.
+        text: The document.
+        blocks: In their order.
     """
     chunks: list[Chunk] = []
-    pending: _Block | None = None
-    for block in _blocks(text):
+    pending: Block | None = None
+    for block in blocks:
         if pending is not None and pending.headings == block.headings:
-            joined = _Block(block.headings, pending.start, block.end)
+            joined = Block(block.headings, pending.start, block.end)
             is_short = min(_words(text, pending), _words(text, block)) < SHORTEST
             if is_short and _words(text, joined) <= LONGEST:
                 pending = joined
@@ -75,7 +93,15 @@ def chunk_markdown(text: str) -> list[Chunk]:
     return chunks
 
 
-def _blocks(text: str) -> Iterator[_Block]:
+def paragraphs(
+    text: str, headings: tuple[str, ...] = (), start: int = 0, end: int | None = None
+) -> Iterator[Block]:
+    """The blocks of `text[start:end]` that empty lines separate, all under the same headings."""
+    for match in _PARAGRAPH.finditer(text, start, len(text) if end is None else end):
+        yield Block(headings, match.start(), match.end())
+
+
+def _markdown_blocks(text: str) -> Iterator[Block]:
     headings: list[tuple[int, str]] = []
     path: tuple[str, ...] = ()
     start: int | None = None
@@ -86,7 +112,7 @@ def _blocks(text: str) -> Iterator[_Block]:
         fenced ^= bool(_FENCE.match(line))
         heading = None if fenced else _HEADING.match(line)
         if (heading or (not line.strip() and not fenced)) and start is not None:
-            yield _Block(path, start, begin)
+            yield Block(path, start, begin)
             start = None
         if heading:
             level = len(heading[1])
@@ -95,10 +121,10 @@ def _blocks(text: str) -> Iterator[_Block]:
         elif line.strip() and start is None:
             start = begin
     if start is not None:
-        yield _Block(path, start, position)
+        yield Block(path, start, position)
 
 
-def _cut(text: str, block: _Block) -> Iterator[Chunk]:
+def _cut(text: str, block: Block) -> Iterator[Chunk]:
     """One chunk, or several where the block is too long: cut between sentences, list items and table rows."""
     start = block.start
     end = start
@@ -110,7 +136,7 @@ def _cut(text: str, block: _Block) -> Iterator[Chunk]:
     yield _chunk(text, block, start, end)
 
 
-def _stops(text: str, block: _Block) -> Iterator[int]:
+def _stops(text: str, block: Block) -> Iterator[int]:
     """Where a block may be cut: after sentences and items, and inside a sentence only if it is too long."""
     begin = block.start
     for stop in [*sorted(_ends(text, block)), block.end]:
@@ -121,7 +147,7 @@ def _stops(text: str, block: _Block) -> Iterator[int]:
         begin = stop
 
 
-def _ends(text: str, block: _Block) -> set[int]:
+def _ends(text: str, block: Block) -> set[int]:
     ends = set()
     for match in _SENTENCE_END.finditer(text, block.start, block.end):
         before = text[max(block.start, match.start() - 12) : match.start() + 1]
@@ -138,12 +164,12 @@ def _ends(text: str, block: _Block) -> set[int]:
     return ends
 
 
-def _chunk(text: str, block: _Block, start: int, end: int) -> Chunk:
+def _chunk(text: str, block: Block, start: int, end: int) -> Chunk:
     piece = text[start:end]
     start += len(piece) - len(piece.lstrip())
     end = start + len(piece.strip())
     return Chunk(" › ".join(block.headings), text[start:end], start, end)
 
 
-def _words(text: str, block: _Block) -> int:
+def _words(text: str, block: Block) -> int:
     return len(text[block.start : block.end].split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentkit.store.protocol import KnowledgeTable, Store, UserStore
-from agentkit.store.records import JournalRow, MemoryRecord, NewChunk, NewMemory, OpenTurn
+from agentkit.store.records import JournalRow, MemoryRecord, NewChunk, NewDocument, NewMemory, OpenTurn
 
 if TYPE_CHECKING:
     from agentkit.store.sqlite_store import SqliteStore
@@ -15,6 +15,7 @@ __all__ = [
     "KnowledgeTable",
     "MemoryRecord",
     "NewChunk",
+    "NewDocument",
     "NewMemory",
     "OpenTurn",
     "SqliteStore",

@@ -14,11 +14,12 @@ from typing import Final
 from sqlite_utils import Database, Migrations
 
 from agentkit.store.driver import sqlite3
+from agentkit.store.full_text import searchable
 
 APPLICATION_ID: Final = 0x41474B54
 """Marks a database as ours: the letters AGKT."""
 
-NEWEST_VERSION: Final = 1
+NEWEST_VERSION: Final = 2
 """The version that the last step below leads to."""
 
 MIGRATIONS: Final = Migrations("agentkit")
@@ -160,6 +161,19 @@ CREATE TABLE knowledge_versions (
     PRIMARY KEY (tenant, collection)
 ) STRICT, WITHOUT ROWID"""
 
+_DOCUMENT_TAGS: Final = """
+CREATE TABLE document_tags (
+    document INTEGER NOT NULL REFERENCES documents (number) ON DELETE CASCADE,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (document, tag)
+) STRICT, WITHOUT ROWID"""
+
+# The words of the chunks, by their numbers, in the form of `full_text.searchable`. It keeps no text of its own.
+_CHUNK_WORDS: Final = """
+CREATE VIRTUAL TABLE chunk_words USING fts5 (
+    heading, text, content = '', tokenize = 'porter unicode61 remove_diacritics 2'
+)"""
+
 
 @MIGRATIONS()
 def first_schema(database: Database) -> None:
@@ -181,6 +195,24 @@ def first_schema(database: Database) -> None:
         "PRAGMA user_version = 1",
     ):
         database.execute(statement)
+
+
+@MIGRATIONS()
+def knowledge_by_words(database: Database) -> None:
+    """Where documents come from, their tags, and a full-text index of their chunks."""
+    for statement in (
+        "ALTER TABLE documents ADD COLUMN kind TEXT NOT NULL DEFAULT 'text'",
+        "ALTER TABLE documents ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+        _DOCUMENT_TAGS,
+        _CHUNK_WORDS,
+        "PRAGMA user_version = 2",
+    ):
+        database.execute(statement)
+    for number, heading, text in database.execute("SELECT number, heading, text FROM chunks").fetchall():
+        database.execute(
+            "INSERT INTO chunk_words (rowid, heading, text) VALUES (?, ?, ?)",
+            (number, searchable(heading), searchable(text)),
+        )
 
 
 def application_of(database: Database) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy
 
-from agentkit.errors import StoreCorrupt
+from agentkit.errors import StoreCorrupt, StoreError
 from agentkit.store.connection import Row
 
 if TYPE_CHECKING:
@@ -17,7 +17,16 @@ _STORED: Final = numpy.dtype("<f4")
 
 
 def to_blob(vector: Vectors) -> bytes:
-    """The bytes of one vector, float32 [dimension]."""
+    """The bytes of one vector, float32 [dimension].
+
+    Raises:
+        StoreError: It holds something that is no finite number; it would be the nearest to everything, or to nothing.
+    """
+    if not numpy.isfinite(vector).all():
+        raise StoreError(
+            "The encoder made a vector that holds something else than finite numbers. Nothing was stored.",
+            hint="Its weights are damaged: remove it from the cache folder and fetch it again.",
+        )
     return numpy.ascontiguousarray(vector, dtype=_STORED).tobytes()
 
 

@@ -11,7 +11,7 @@ import pytest
 from agentkit.errors import StoreCorrupt
 from agentkit.messages import user
 from agentkit.store.driver import sqlite3 as driver
-from agentkit.store.protocol import UserStore
+from agentkit.store.protocol import NewDocument, UserStore
 from agentkit.store.sqlite_store import SqliteStore
 from tests.store.samples import (
     DONE,
@@ -29,7 +29,7 @@ def database(tmp_path: Path) -> Path:
         ada = store.for_user("shop", "ada")
         say(ada, ada.new_conversation(), "hello there")
         ada.finish_call(turn_with_started_call(ada), DONE)
-        store.knowledge("shop").replace_document("a.md", "hash", [], encoder_id="e")
+        store.knowledge("shop").replace_documents([NewDocument("a.md", "hash", "e", [])])
     return tmp_path / "agentkit.db"
 
 
@@ -154,7 +154,9 @@ def test_names_and_texts_are_data_and_never_sql(tmp_path: Path, name: str) -> No
         conversation = other.new_conversation(name)
         other.begin_turn(conversation, user(name))
         other.add_memory(memory(name, unit(1, 2)))
-        store.knowledge(name, name).replace_document(name, name, [], encoder_id=name)
+        store.knowledge(name, name).replace_documents(
+            [NewDocument(name, name, name, [], origin=name, tags=[name])]
+        )
         assert [record.text for record in other.memories()] == [name]
         assert [document.path for document in store.knowledge(name, name).documents()] == [name]
         assert len(ada.memories()) == 1

@@ -12,7 +12,7 @@ import pytest
 
 from agentkit.errors import RecordNotFound
 from agentkit.messages import assistant, user
-from agentkit.store.protocol import UserStore
+from agentkit.store.protocol import NewDocument, UserStore
 from agentkit.store.sqlite_store import SqliteStore
 from tests.store.samples import CALL, DONE, memory, open_store, say, turn_with_started_call, unit
 
@@ -103,11 +103,11 @@ def test_every_method_of_a_user_store_is_tried() -> None:
 
 
 def test_knowledge_belongs_to_a_tenant(store: SqliteStore) -> None:
-    store.knowledge("shop").replace_document("returns.md", "hash", [], encoder_id="e")
+    store.knowledge("shop").replace_documents([NewDocument("returns.md", "hash", "e", [])])
     assert store.knowledge("other shop").documents() == []
     assert store.knowledge("shop", "internal").documents() == []
     with pytest.raises(RecordNotFound):
-        store.knowledge("other shop").remove_document("returns.md")
+        store.knowledge("other shop").remove_documents(["returns.md"])
 
 
 def everything_of(ada: UserStore, adas: Adas) -> Iterator[object]:
