@@ -64,6 +64,54 @@ class TunedEncoder:
         """Free the tuned layers."""
         self._layers = None
 
+    def write(self, path: Path) -> str:
+        """Write the tuned layers as safetensors and return the SHA-256 of the file."""
+        raw = _serialised(self._layers)
+        path.write_bytes(raw)
+        return hashlib.sha256(raw).hexdigest()
+
+    @classmethod
+    def of(cls, base: TransformersEncoder, layers: Any) -> TunedEncoder:
+        """The encoder of freshly tuned layers, rounded to bfloat16 as a file holds them."""
+        import torch
+
+        with torch.no_grad():
+            for parameter in layers.parameters():
+                parameter.requires_grad_(False).copy_(parameter.to(torch.bfloat16))
+        digest = hashlib.sha256(_serialised(layers)).hexdigest()
+        return cls(base, layers, f"{base.id}+{digest[:12]}")
+
+    @classmethod
+    def read(cls, base: TransformersEncoder, path: Path, sha256: str) -> TunedEncoder:
+        """The encoder of a file that `write` wrote.
+
+        Args:
+            base: The encoder that was tuned.
+            path: The file.
+            sha256: What `write` returned.
+
+        Raises:
+            ModelRefused: The file is missing, damaged, or not of this encoder's layers.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        hint = "Train again, or restore the file."
+        try:
+            raw = path.read_bytes()
+            if hashlib.sha256(raw).hexdigest() != sha256:
+                raise ModelRefused(f"{path} is damaged: its hash is not the recorded one", hint=hint)
+            tensors = load(raw)
+        except (OSError, SafetensorError) as error:
+            raise ModelRefused(f"{path} cannot be read: {error}", hint=hint) from error
+        count = len({name.partition(".")[0] for name in tensors})
+        layers = base.upper_layers(max(0, base.layers - count))
+        try:
+            layers.load_state_dict({name: value.float() for name, value in tensors.items()})
+        except RuntimeError as error:
+            raise ModelRefused(f"{path} does not hold layers of {base.id}: {error}", hint=hint) from error
+        return cls(base, layers, f"{base.id}+{sha256[:12]}")
+
 
 def padded(states: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """Token vectors of several texts as [n, t, d], and the mask [n, t] of what is no padding."""
@@ -88,44 +136,10 @@ def batches(lengths: Sequence[int], most: int) -> list[list[int]]:
     return found
 
 
-def layer_tensors(layers: Any) -> dict[str, torch.Tensor]:
-    """The weights of tuned layers by name, in bfloat16, as a file holds them."""
+def _serialised(layers: Any) -> bytes:
+    """The weights of layers as the bytes of a safetensors file, in bfloat16."""
     import torch
-
-    named = layers.state_dict().items()
-    return {name: value.detach().to(torch.bfloat16).contiguous() for name, value in named}
-
-
-def write_layers(layers: Any, path: Path) -> str:
-    """Write tuned layers and return the SHA-256 of the file."""
     from safetensors.torch import save
 
-    raw = save(layer_tensors(layers))
-    path.write_bytes(raw)
-    return hashlib.sha256(raw).hexdigest()
-
-
-def read_layers(base: TransformersEncoder, path: Path, sha256: str) -> TunedEncoder:
-    """The tuned encoder of a file that `write_layers` wrote.
-
-    Raises:
-        ModelRefused: The file is missing, damaged, or not of this encoder's layers.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    hint = "Train again, or restore the file."
-    try:
-        raw = path.read_bytes()
-        if hashlib.sha256(raw).hexdigest() != sha256:
-            raise ModelRefused(f"{path} is damaged: its hash is not the recorded one", hint=hint)
-        tensors = load(raw)
-    except (OSError, SafetensorError) as error:
-        raise ModelRefused(f"{path} cannot be read: {error}", hint=hint) from error
-    count = len({name.partition(".")[0] for name in tensors})
-    layers = base.upper_layers(base.layers - min(count, base.layers))
-    try:
-        layers.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except RuntimeError as error:
-        raise ModelRefused(f"{path} does not hold layers of {base.id}: {error}", hint=hint) from error
-    return TunedEncoder(base, layers, f"{base.id}+{sha256[:12]}")
+    named = layers.state_dict().items()
+    return bytes(save({name: value.detach().to(torch.bfloat16).contiguous() for name, value in named}))
