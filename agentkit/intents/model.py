@@ -104,6 +104,7 @@ class IntentModel:
         encoder_id: The encoder that the model belongs to.
         data_hash: SHA-256 of the examples.
         figures: What training measured.
+        encoder: What to give `load_encoder` to get the encoder, if the trainer said so.
     """
 
     labels: tuple[str, ...]
@@ -116,6 +117,7 @@ class IntentModel:
     encoder_id: str
     data_hash: str
     figures: TrainingFigures
+    encoder: str = ""
 
     def predict(self, text: str, vector: Floats) -> Prediction:
         """What a message wants.

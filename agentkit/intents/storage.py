@@ -53,6 +53,7 @@ class ModelFile(Value):
     """Layout of `intents.json`."""
 
     format: Literal[2]
+    encoder: str
     encoder_id: str
     tuned_sha256: str | None
     labels: tuple[str, ...]
@@ -108,6 +109,7 @@ def load(folder: Path, encoder: Encoder) -> IntentModel:
         encoder_id=content.encoder_id,
         data_hash=content.data_hash,
         figures=content.figures,
+        encoder=content.encoder,
     )
 
 
@@ -148,6 +150,7 @@ def _write(model: IntentModel, folder: Path) -> None:
     gate = model.gate
     content = ModelFile(
         format=FORMAT,
+        encoder=model.encoder,
         encoder_id=model.encoder_id,
         tuned_sha256=None if tuned is None else tuned.write(folder / ENCODER_FILE),
         labels=model.labels,

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 _STRENGTHS: Final = (6.0, 30.0)
 _LEXICAL_WEIGHTS: Final = (0.0, 0.5)
-_ENOUGH_STRANGERS: Final = 30  # out-of-scope validation messages that make left-out intents needless
+ENOUGH_STRANGERS: Final = 30
+"""Out-of-scope validation messages that make left-out intents needless as strangers."""
+
 _ROUGH: Final = 1e-4  # precision of the heads that only serve to choose
 _SEED: Final = 0
 
@@ -125,8 +127,9 @@ def choose(data: TrainingData, rounds: int | None = None) -> Chosen:
     """
     strengths = _STRENGTHS[-1:] if data.is_large else _STRENGTHS
     options: list[Chosen] = []
+    starts: list[Head] = []
     for weight in _LEXICAL_WEIGHTS:
-        starts: list[Head] = []
+        starts = [_widened(head, data.rows.read(weight).shape[1]) for head in starts]
         for strength in strengths:
             if data.validation is not None:
                 option = _on_validation(data, strength, weight, starts)
@@ -136,6 +139,12 @@ def choose(data: TrainingData, rounds: int | None = None) -> Chosen:
             starts = option.heads
     losses = [cross_entropy(option.logits, option.targets) for option in options]
     return options[int(numpy.argmin(losses))]
+
+
+def _widened(head: Head, width: int) -> Head:
+    """A head that reads further blocks and makes nothing of them yet: a start that saves half of the steps."""
+    more = numpy.zeros((width - head.weight.shape[0], head.weight.shape[1]), dtype=numpy.float32)
+    return Head(numpy.vstack([head.weight, more]), head.bias)
 
 
 def _on_validation(data: TrainingData, strength: float, weight: float, starts: list[Head]) -> Chosen:
@@ -178,7 +187,7 @@ def seen_by(data: TrainingData, chosen: Chosen) -> Seen:
     head, read = chosen.heads[0], part.read(chosen.lexical_weight)
     around = Surroundings.of(data.rows.vectors, data.rows.targets, data.intents)
     seen = look(head.logits(read), part.targets, data.intents, part.vectors, around)
-    if int((seen.kind == STRANGE).sum()) >= _ENOUGH_STRANGERS:
+    if int((seen.kind == STRANGE).sum()) >= ENOUGH_STRANGERS:
         return seen
     others = _with_left_out_intents(data, chosen)
     return Seen.joined([seen, others.only(others.kind != IN_SCOPE)])
