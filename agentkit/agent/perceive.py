@@ -23,6 +23,7 @@ def perceive(turn: Turn) -> Generator[Event, None, Perception]:
             intent=prediction.intent,
             probability=prediction.probability,
             ranking=prediction.ranking,
+            ambiguous=prediction.ambiguous,
             milliseconds=_since(started),
         )
     started = time.perf_counter()

@@ -47,7 +47,9 @@ _SourceArgument = Annotated[
 _ModelArgument = Annotated[Path, typer.Argument(help="What `intents train` wrote.", metavar="DIR")]
 _EncoderOption = Annotated[
     str | None,
-    typer.Option(help="Catalogue name, folder or Hugging Face id; else the one of the bot or of the training."),
+    typer.Option(
+        help="Catalogue name, folder or Hugging Face id; else the one of the bot or of the training."
+    ),
 ]
 
 
@@ -97,14 +99,17 @@ def train_command(
 @app.command("eval")
 def eval_command(
     folder: _ModelArgument,
-    data: Annotated[Path, typer.Option(help='JSON Lines with {"text", "intent": name or null}, or a bot folder.')],
+    data: Annotated[
+        Path, typer.Option(help='JSON Lines with {"text", "intent": name or null}, or a bot folder.')
+    ],
     as_json: JsonOption = False,
     output: Annotated[
         Path | None,
         typer.Option("--out", help='Write {"text", "intent", "probability", "ranking"} here, one a line.'),
     ] = None,
     pictures: Annotated[
-        Path | None, typer.Option(help="Folder for pictures: confusions, reliability, risk and coverage, map.")
+        Path | None,
+        typer.Option(help="Folder for pictures: confusions, reliability, risk and coverage, map."),
     ] = None,
     encoder: _EncoderOption = None,
 ) -> None:
@@ -129,7 +134,8 @@ def eval_command(
 def predict_command(
     folder: _ModelArgument,
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Messages; none: one a line from standard input.", metavar="TEXT")
+        list[str] | None,
+        typer.Argument(help="Messages; none: one a line from standard input.", metavar="TEXT"),
     ] = None,
     as_json: JsonOption = False,
     encoder: _EncoderOption = None,
@@ -147,7 +153,9 @@ def predict_command(
 
 
 @app.command("check")
-def check_command(source: _SourceArgument, as_json: JsonOption = False, encoder: _EncoderOption = None) -> None:
+def check_command(
+    source: _SourceArgument, as_json: JsonOption = False, encoder: _EncoderOption = None
+) -> None:
     """Find examples that are mislabelled, repeated or overlapping, and say what to add.
 
     Every example is judged by a head that was trained without it. Exits with 1 if there is something to look at.
@@ -220,4 +228,3 @@ def _draw(
     _, space = model.features.read(texts, encoder.encode(texts))
     for path in draw(folder, found, space):
         err.print(Text(f"drew {path}"))
-

@@ -1,7 +1,7 @@
 """Finds examples of intents that work against each other, and says what to do about them.
 
-Every example is judged by a head that was trained without it (the idea of confident learning, Northcutt et al. 2021): one
-that a sure head puts elsewhere is probably mislabelled, and two intents between which many examples change sides
+Every example is judged by a head that was trained without it (the idea of confident learning, Northcutt et al. 2021):
+one that a sure head puts elsewhere is probably mislabelled, and two intents between which many examples change sides
 overlap.
 """
 
@@ -111,7 +111,10 @@ class Checks:
         parts = [
             (
                 "Probably mislabelled: move them, or make the wording clearer",
-                [f"“{d.text}” is in {d.intent}, rather {d.rather} ({d.probability:.2f})" for d in self.mislabelled],
+                [
+                    f"“{d.text}” is in {d.intent}, rather {d.rather} ({d.probability:.2f})"
+                    for d in self.mislabelled
+                ],
             ),
             (
                 "Said for two intents: keep each where it belongs",
@@ -199,7 +202,9 @@ def _to_add(count: int, recall: float | None) -> int:
 
 
 def _wish(each: Wanting) -> str:
-    known = "" if each.recall is None else f", of which {100 * each.recall:.0f} % are recognised from the others"
+    known = (
+        "" if each.recall is None else f", of which {100 * each.recall:.0f} % are recognised from the others"
+    )
     return f"{each.intent}: {each.add} more; it has {each.examples}{known}"
 
 

@@ -230,7 +230,9 @@ def _by_intent(found: Sequence[Evaluated]) -> list[IntentScore]:
     taken = Counter(each.prediction.intent for each in found)
     right = Counter(each.expected for each in found if each.prediction.intent == each.expected)
     scores = [
-        IntentScore(name, count[name], right[name] / count[name], right[name] / taken[name] if taken[name] else None)
+        IntentScore(
+            name, count[name], right[name] / count[name], right[name] / taken[name] if taken[name] else None
+        )
         for name in count
         if name is not None
     ]

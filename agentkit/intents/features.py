@@ -1,6 +1,6 @@
 """From a message to the vector that the head reads: blocks side by side, each of length 1 times its weight.
 
-    encoder's vector [d] | lexical vector [512], if it helps | tuned encoder's vector [d], if there is one
+encoder's vector [d] | lexical vector [512], if it helps | tuned encoder's vector [d], if there is one
 """
 
 from __future__ import annotations

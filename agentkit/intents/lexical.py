@@ -9,6 +9,7 @@ list of n-grams is stored, only how rare each hash is. Figures: `dev/log.md`.
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ def fit_lexicon(texts: Sequence[str]) -> Lexicon:
 def _hashes(text: str) -> Integers:
     """Hashes of the different n-grams of a text: words, pairs of words, and pieces of words with their ends."""
     words = _WORD.findall(text[:_MOST_CHARACTERS].casefold())
-    grams = {*words, *(f"{one} {two}" for one, two in zip(words, words[1:], strict=False))}
+    grams = {*words, *(f"{one} {two}" for one, two in itertools.pairwise(words))}
     for word in words:
         framed = f"<{word}>"
         grams.update(f"#{framed[at : at + n]}" for n in _LENGTHS for at in range(len(framed) - n + 1))

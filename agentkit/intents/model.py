@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy
+from pydantic import Field
 
 from agentkit.errors import ConfigurationError
 from agentkit.intents.features import Features
@@ -82,7 +83,7 @@ class TrainingFigures(Value):
     accepted_and_right: float | None = None
     out_of_scope_declined: float | None = None
     left_out_declined: float | None = None
-    scores: dict[str, float] = {}
+    scores: dict[str, float] = Field(default_factory=dict)
     curve: tuple[tuple[float, float, float], ...] = ()
     max_wrong: float | None = None
     tuned_epochs: int | None = None

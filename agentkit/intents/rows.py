@@ -42,7 +42,10 @@ def read_rows(path: Path | str) -> list[IntentExample]:
             row = _row(path, number, line)
             if len(rows) == _MOST_ROWS:
                 raise BotFileError(
-                    f"holds more than {_MOST_ROWS:,} messages", path=path, line=number, hint="Take a sample of it."
+                    f"holds more than {_MOST_ROWS:,} messages",
+                    path=path,
+                    line=number,
+                    hint="Take a sample of it.",
                 )
             if row.intent is not None:
                 _check_spelling(path, number, row.intent, spellings)
@@ -99,7 +102,9 @@ def _row(path: Path, number: int, line: bytes) -> IntentExample:
     except (ValueError, RecursionError) as error:
         raise BotFileError(f"is no JSON: {error}", path=path, line=number, hint=_FORM) from error
     if not row.text.strip():
-        raise BotFileError("is empty", path=path, line=number, field="text", hint="Write it or remove the line.")
+        raise BotFileError(
+            "is empty", path=path, line=number, field="text", hint="Write it or remove the line."
+        )
     if row.intent is not None and not row.intent.strip():
         raise BotFileError(
             "is blank", path=path, line=number, field="intent", hint="Use null for what is out of scope."

@@ -180,9 +180,7 @@ def fit_gate(measured: Floats, in_scope: Doubles, weight: Doubles, measures: Seq
         solution -= step / max(1.0, float(numpy.abs(step).max()))  # steps are bounded: separable data diverge
         if float(numpy.abs(step).max()) < 1e-8:
             break
-    return Gate(
-        tuple(measures), _floats(centre), _floats(scale), _floats(solution[:-1]), float(solution[-1])
-    )
+    return Gate(tuple(measures), _floats(centre), _floats(scale), _floats(solution[:-1]), float(solution[-1]))
 
 
 def gate_without_held_out(similarity: float) -> Gate:
@@ -225,7 +223,7 @@ def threshold_for_risk(probability: Doubles, right: Booleans, weight: Doubles, m
     Returns:
         The threshold; that with the smallest share where none is small enough.
     """
-    order, coverage, risk = _curve(probability, right, weight)
+    order, _, risk = _curve(probability, right, weight)
     fits = numpy.flatnonzero(risk <= most_wrong)
     last = int(fits[-1]) if fits.size else int(numpy.argmin(risk))
     below = probability[order[last + 1]] if last + 1 < len(order) else 0.0
@@ -268,7 +266,9 @@ def _spread(targets: Integers) -> Integers:
     shuffled = random.permutation(len(targets))
     by_intent = shuffled[numpy.argsort(targets[shuffled], kind="stable")]
     sizes = numpy.bincount(targets)
-    turn = numpy.concatenate([numpy.arange(size) for size in sizes])  # first of each intent, second of each, …
+    turn = numpy.concatenate(
+        [numpy.arange(size) for size in sizes]
+    )  # first of each intent, second of each, …
     return numpy.sort(by_intent[numpy.argsort(turn, kind="stable")[:MOST_COMPARED]])
 
 

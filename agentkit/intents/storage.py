@@ -1,8 +1,8 @@
 """The folder of a trained model: safetensors for numbers, JSON for the rest, a hash of everything.
 
-    intents.json            labels, gate, threshold, encoder, hashes, training figures
-    intents.safetensors     head, examples, means, rarity of n-grams
-    encoder.safetensors     upper layers of the encoder, if they were tuned
+intents.json            labels, gate, threshold, encoder, hashes, training figures
+intents.safetensors     head, examples, means, rarity of n-grams
+encoder.safetensors     upper layers of the encoder, if they were tuned
 """
 
 from __future__ import annotations

@@ -151,17 +151,13 @@ def _on_validation(data: TrainingData, strength: float, weight: float, starts: l
     assert data.validation is not None
     mask, read = data.trainable, data.rows.read(weight)
     start = starts[0] if starts else None
-    head = fit_head(
-        read[mask], data.rows.targets[mask], data.classes, strength, start, precision=_ROUGH
-    )
+    head = fit_head(read[mask], data.rows.targets[mask], data.classes, strength, start, precision=_ROUGH)
     inside = numpy.flatnonzero(data.validation.targets < data.intents)
     logits = head.logits(data.validation.read(weight)[inside])[:, : data.intents]
     return Chosen(strength, weight, [head], logits, data.validation.targets[inside], inside)
 
 
-def _on_folds(
-    data: TrainingData, strength: float, weight: float, starts: list[Head], rounds: int
-) -> Chosen:
+def _on_folds(data: TrainingData, strength: float, weight: float, starts: list[Head], rounds: int) -> Chosen:
     read, targets = data.rows.read(weight), data.rows.targets
     heads: list[Head] = []
     logits: list[Floats] = []

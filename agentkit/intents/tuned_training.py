@@ -1,14 +1,13 @@
 """Trains intents with an encoder whose upper layers are tuned for them.
 
-    1. the frozen encoder and the letters of the messages: the head that `agentkit.intents.train` would make
-    2. the upper layers, tuned, with a head of their own
-    3. both heads side by side: how much each counts, temperature, gate and threshold are chosen on validation messages
+1. the frozen encoder and the letters of the messages: the head that `agentkit.intents.train` would make
+2. the upper layers, tuned, with a head of their own
+3. both heads side by side: how much each counts, temperature, gate and threshold are chosen on validation messages
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy
@@ -113,7 +112,9 @@ def _tune(
     def rows(examples: Sequence[IntentExample], targets: Sequence[int]) -> TuningRows:
         states = base.states([each.text for each in examples], lower)
         # Rounded: 15,000 messages of 11 tokens take 130 MB so.
-        return TuningRows([each.to(torch.bfloat16) for each in states], numpy.array(targets, dtype=numpy.int64))
+        return TuningRows(
+            [each.to(torch.bfloat16) for each in states], numpy.array(targets, dtype=numpy.int64)
+        )
 
     learned = [index for index, trainable in enumerate(data.trainable) if trainable]
     return tune(

@@ -2,8 +2,8 @@
 
     states of the lower layers, computed once -> tuned layers -> mean -> unit vector -> logits
 
-The lower half stays as it is, so that a message still costs one pass through it (`agentkit.models.tuned_encoder`), and a
-step of training costs half. Many examples: cross-entropy with a linear head that begins at the means of the intents.
+The lower half stays as it is, so that a message still costs one pass through it (`agentkit.models.tuned_encoder`), and
+a step of training costs half. Many examples: cross-entropy with a linear head that begins at the means of the intents.
 Few: supervised contrastive loss (Khosla et al. 2020) on batches that hold several examples of each intent, then a head.
 What is kept is the moving average of the weights at the epoch that was best on the validation messages. Dropout and
 order are drawn from a fixed seed; the order of sums on several threads still varies a little.
@@ -215,7 +215,8 @@ class _Run:
             loss = F.cross_entropy(_SHARPNESS * vectors @ self._weight.T + self._bias, targets)
         if not torch.isfinite(loss):
             raise ModelError(
-                "Tuning failed: the loss is not finite.", hint="Train without --tune, or look at the examples."
+                "Tuning failed: the loss is not finite.",
+                hint="Train without --tune, or look at the examples.",
             )
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -58,7 +58,9 @@ def _weights(folder: ModelFolder, config: Mapping[str, Any]) -> dict[str, torch.
         for path in weight_files(folder.path):
             found |= {name.removeprefix("bert."): value for name, value in load_file(path).items()}
     except (OSError, SafetensorError) as error:
-        raise ModelRefused(f"{folder.path} cannot be loaded: {error}", hint="Fetch the model again.") from error
+        raise ModelRefused(
+            f"{folder.path} cannot be loaded: {error}", hint="Fetch the model again."
+        ) from error
     shapes = weight_shapes(config)
     wrong = sorted(name for name, shape in shapes.items() if name not in found or found[name].shape != shape)
     if wrong:
