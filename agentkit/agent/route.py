@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import JsonValue
@@ -134,17 +134,16 @@ def choose_route(
     """
     if isinstance(pending, ArgumentAsked) and (route := _continued(text, pending, seen.prediction, tools)):
         return route
-    if seen.prediction is None:
+    prediction = seen.prediction
+    if prediction is None:
         return _unbound(seen, settings)
-    if isinstance(pending, IntentAsked) and (meant := chosen_intent(text, pending.intents, seen.prediction)):
-        # Certain now: the user said so.
-        seen = replace(seen, prediction=replace(seen.prediction, intent=meant, ranking=((meant, 1.0),)))
-        assert seen.prediction is not None
-    elif _lead_apart(seen.prediction.ambiguous, bindings):
-        return AskWhich(seen.prediction.ambiguous)
-    if seen.prediction.intent is None:
+    intent = prediction.intent
+    if isinstance(pending, IntentAsked) and (meant := chosen_intent(text, pending.intents, prediction)):
+        intent = meant
+    elif _lead_apart(prediction.ambiguous, bindings):
+        return AskWhich(prediction.ambiguous)
+    if intent is None:
         return _from_memory(seen, settings) or Decline("out_of_scope")
-    intent = seen.prediction.intent
     binding = bindings.get(intent)
     if binding is None:
         return _unbound(seen, settings)
@@ -183,11 +182,14 @@ def chosen_intent(text: str, options: Sequence[str], prediction: Prediction) -> 
 
 
 def _lead_apart(intents: Sequence[str], bindings: Mapping[str, Binding]) -> bool:
-    """Whether these intents, two or none, are bound to different things."""
-    bound = [bindings.get(name) for name in intents]
-    if len(bound) < 2 or None in bound:
+    """Whether these intents, two or none, are bound to different things that the answer to a question decides.
+
+    Knowledge is searched with the message itself, whichever intent it is; the answer "1" would find nothing.
+    """
+    bound = [bindings[name] for name in intents if name in bindings]
+    if len(bound) < 2 or any(each.knowledge for each in bound):
         return False
-    ways = [each.model_copy(update={"description": ""}) for each in bound if each is not None]
+    ways = [each.model_copy(update={"description": ""}) for each in bound]
     return any(each != ways[0] for each in ways)
 
 

@@ -54,7 +54,7 @@ class Lexicon:
                 sign = 1.0 - 2.0 * ((mixed >> 5) & 1)
                 found[row] += numpy.bincount((mixed >> 7) % WIDTH, weight * sign, minlength=WIDTH)
         length = numpy.linalg.norm(found, axis=1, keepdims=True)
-        return found / numpy.maximum(length, 1e-9, dtype=numpy.float32)
+        return numpy.asarray(found / numpy.maximum(length, 1e-9), dtype=numpy.float32)
 
 
 def fit_lexicon(texts: Sequence[str]) -> Lexicon:

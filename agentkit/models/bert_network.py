@@ -10,7 +10,7 @@ mask where nothing is padded. The layers are modules of their own: tuning trains
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
@@ -29,10 +29,19 @@ class BertLayer(torch.nn.Module):
     """One layer: attention and the feed-forward block, each followed by a norm.
 
     Args:
-        weights: Its tensors by the names of `layer_names`.
+        weights: Its tensors, named as below, and weight and bias of `attention_norm` and `feed_norm`.
         heads: Number of attention heads.
         epsilon: Added to the variance in the norms.
     """
+
+    qkv_weight: torch.Tensor
+    qkv_bias: torch.Tensor
+    output_weight: torch.Tensor
+    output_bias: torch.Tensor
+    up_weight: torch.Tensor
+    up_bias: torch.Tensor
+    down_weight: torch.Tensor
+    down_bias: torch.Tensor
 
     def __init__(self, weights: Mapping[str, torch.Tensor], heads: int, epsilon: float) -> None:
         super().__init__()
@@ -66,6 +75,12 @@ class BertNetwork(torch.nn.Module):
         config: Content of `config.json`; `is_known` must hold.
         weights: The tensors of the file, all that `weight_shapes` names.
     """
+
+    word: torch.Tensor
+    position: torch.Tensor
+    token_type: torch.Tensor
+    norm_weight: torch.Tensor
+    norm_bias: torch.Tensor
 
     def __init__(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
@@ -144,12 +159,6 @@ def weight_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         for norm in ("attention.output.LayerNorm", "output.LayerNorm"):
             shapes |= {f"{begin}.{norm}.weight": (d,), f"{begin}.{norm}.bias": (d,)}
     return shapes
-
-
-def layer_names() -> Sequence[str]:
-    """Names of the parameters of a `BertLayer`."""
-    parts = ("qkv", "output", "up", "down", "attention_norm", "feed_norm")
-    return [f"{part}_{kind}" for part in parts for kind in ("weight", "bias")]
 
 
 def _of_layer(weights: Mapping[str, torch.Tensor], index: int) -> dict[str, torch.Tensor]:
