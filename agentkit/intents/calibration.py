@@ -31,6 +31,9 @@ STRANGE: Final = 0
 LEFT_OUT: Final = -1
 """Kind of a message whose intent the head was not taught."""
 
+_STRANGER_COSTS: Final = 0.35
+"""What an accepted stranger costs in needless refusals: evidence, tools and their arguments can still turn it away, but
+nothing undoes a refusal. Chosen on validation messages, figures in `dev/log.md`."""
 _LEFT_OUT_COUNT_AS: Final = 50  # out-of-scope examples that weigh as much as all intents left out
 _SHARPEST: Final = 10.0  # bound of the inverse temperature, where held-out examples are all right
 
@@ -82,8 +85,8 @@ def fit_scope(seen: Seen, max_wrong: float | None) -> tuple[Gate, float, Trainin
 
     Args:
         seen: The held-out messages.
-        max_wrong: Share of accepted messages that may be wrong; None: a refusal of what would be right and an
-            accepted stranger weigh the same.
+        max_wrong: Share of accepted messages that may be wrong; None: the threshold at which refusals of what would be
+            right and accepted strangers together cost least.
     """
     weight = seen.weights()
     inside, outside = seen.kind == IN_SCOPE, seen.kind != IN_SCOPE
@@ -98,7 +101,7 @@ def fit_scope(seen: Seen, max_wrong: float | None) -> tuple[Gate, float, Trainin
         probability = gate.probability(columns(seen.measured, gate.measures))
         if max_wrong is None:
             threshold = best_threshold(
-                probability, numpy.where(inside, weight * seen.right, -weight).astype(numpy.float64)
+                probability, numpy.where(inside, weight * seen.right, -_STRANGER_COSTS * weight)
             )
         else:
             threshold = threshold_for_risk(probability, seen.right, weight, max_wrong)

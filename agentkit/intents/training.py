@@ -81,7 +81,7 @@ def train(
         encoder_id: Which encoder made the vectors.
         validation: Messages to choose and calibrate with, and their vectors; None: folds of the examples.
         max_wrong: Between 0 and 1: the threshold accepts as much as it may with this share of wrong ones among the
-            accepted; None: the threshold at which a needless refusal weighs as much as an accepted stranger.
+            accepted; None: the threshold at which needless refusals and accepted strangers cost least.
 
     Returns:
         The model. The same arguments give the same model.
