@@ -31,9 +31,6 @@ STRANGE: Final = 0
 LEFT_OUT: Final = -1
 """Kind of a message whose intent the head was not taught."""
 
-_STRANGER_COSTS: Final = 0.35
-"""What an accepted stranger costs in needless refusals: evidence, tools and their arguments can still turn it away, but
-nothing undoes a refusal. Chosen on validation messages, figures in `dev/log.md`."""
 _LEFT_OUT_COUNT_AS: Final = 50  # out-of-scope examples that weigh as much as all intents left out
 _SHARPEST: Final = 10.0  # bound of the inverse temperature, where held-out examples are all right
 
@@ -80,13 +77,16 @@ class Seen:
         return weight
 
 
-def fit_scope(seen: Seen, max_wrong: float | None) -> tuple[Gate, float, TrainingFigures]:
+def fit_scope(
+    seen: Seen, max_wrong: float | None, *, stranger_costs: float = 1.0
+) -> tuple[Gate, float, TrainingFigures]:
     """The gate, the threshold on its probability, and what both achieve on held-out messages.
 
     Args:
         seen: The held-out messages.
         max_wrong: Share of accepted messages that may be wrong; None: the threshold at which refusals of what would be
             right and accepted strangers together cost least.
+        stranger_costs: What an accepted stranger costs in needless refusals, where `max_wrong` is None.
     """
     weight = seen.weights()
     inside, outside = seen.kind == IN_SCOPE, seen.kind != IN_SCOPE
@@ -101,7 +101,7 @@ def fit_scope(seen: Seen, max_wrong: float | None) -> tuple[Gate, float, Trainin
         probability = gate.probability(columns(seen.measured, gate.measures))
         if max_wrong is None:
             threshold = best_threshold(
-                probability, numpy.where(inside, weight * seen.right, -_STRANGER_COSTS * weight)
+                probability, numpy.where(inside, weight * seen.right, -stranger_costs * weight)
             )
         else:
             threshold = threshold_for_risk(probability, seen.right, weight, max_wrong)

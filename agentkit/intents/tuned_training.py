@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from agentkit.models.transformers_encoder import TransformersEncoder
 
 _SHARES: Final = (0.25, 0.5, 0.75, 1.0)  # of the tuned head in the sum of both
+# What an accepted stranger costs in needless refusals: tuned layers are surer of what they know, and evidence and tools can
+# still turn a stranger away, but nothing undoes a refusal. Chosen on validation messages (`dev/log.md`).
+_STRANGER_COSTS: Final = 0.35
 _NEVER: Final = numpy.float32(-30.0)  # logit of an intent that is taken away
 
 
@@ -154,7 +157,7 @@ def _joined(
     seen = look(logits, targets, data.intents, space, around)
     if int((seen.kind == STRANGE).sum()) < ENOUGH_STRANGERS and data.intents > 1:
         seen = Seen.joined([seen, _without_their_intent(logits, space, known, data)])
-    gate, threshold, figures = fit_scope(seen, max_wrong)
+    gate, threshold, figures = fit_scope(seen, max_wrong, stranger_costs=_STRANGER_COSTS)
     right = logits[inside][:, : data.intents].argmax(axis=1) == targets[inside]
     return IntentModel(
         labels=data.labels,
