@@ -37,12 +37,23 @@ class TurnStarted(_Event):
 
 
 class IntentRecognised(_Event):
-    """The calibrated decision of the encoder; `intent` is None when the message is out of scope."""
+    """The calibrated decision of the encoder; `intent` is None when the message is out of scope.
+
+    `ambiguous` names two intents that fit about equally well, where there are such.
+    """
 
     type: Literal["intent_recognised"] = "intent_recognised"
     intent: str | None
     probability: float
     ranking: tuple[tuple[str, float], ...] = ()
+    ambiguous: tuple[str, ...] = ()
+
+
+class IntentAsked(_Event):
+    """Two intents fit about equally well, and the bot asked which is meant; the next message may answer."""
+
+    type: Literal["intent_asked"] = "intent_asked"
+    intents: tuple[str, ...]
 
 
 class Recollection(Value):
@@ -242,6 +253,7 @@ class TurnFinished(_Event):
 Event: TypeAlias = Annotated[
     TurnStarted
     | IntentRecognised
+    | IntentAsked
     | MemoriesRecalled
     | PassagesFound
     | AnswerabilityJudged

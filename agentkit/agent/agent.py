@@ -16,7 +16,7 @@ from agentkit.agent.replies import Replies
 from agentkit.agent.settings import Settings
 from agentkit.agent.turn import Turn, Wiring
 from agentkit.errors import Busy, StoreError
-from agentkit.events import ArgumentAsked, Declined, Event, Replied, ReplySource, TurnFinished
+from agentkit.events import ArgumentAsked, Declined, Event, IntentAsked, Replied, ReplySource, TurnFinished
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
 from agentkit.knowledge.index import KnowledgeIndex
@@ -283,10 +283,12 @@ def _open_store(path: Path | str, now: Callable[[], datetime]) -> Store:
     return SqliteStore.open(Path(path), clock=now)
 
 
-def _pending_question(store: UserStore, conversation: str, turn_id: str) -> ArgumentAsked | None:
+def _pending_question(
+    store: UserStore, conversation: str, turn_id: str
+) -> ArgumentAsked | IntentAsked | None:
     """The question that ended the previous turn, if it ended with one."""
     turns = [each for each in store.turns(conversation) if each.id != turn_id and each.status != "open"]
     if not turns:
         return None
-    asked = [event for event in store.events(turns[-1].id) if isinstance(event, ArgumentAsked)]
+    asked = [event for event in store.events(turns[-1].id) if isinstance(event, (ArgumentAsked, IntentAsked))]
     return asked[-1] if asked else None

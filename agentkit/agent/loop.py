@@ -15,6 +15,7 @@ from agentkit.agent.answer import answer_from_passages
 from agentkit.agent.perceive import perceive
 from agentkit.agent.replies import Composed
 from agentkit.agent.route import (
+    AskWhich,
     Decline,
     HandOver,
     Perception,
@@ -32,6 +33,7 @@ from agentkit.events import (
     Declined,
     Event,
     HandedOff,
+    IntentAsked,
     LimitReached,
     Replied,
     TextDelta,
@@ -42,7 +44,7 @@ from agentkit.memory import memories_of
 from agentkit.messages import assistant, tool_result, unanswered_calls, user
 
 
-def run_turn(turn: Turn, pending: ArgumentAsked | None) -> Iterator[Event]:
+def run_turn(turn: Turn, pending: ArgumentAsked | IntentAsked | None) -> Iterator[Event]:
     """Answer one stored user message.
 
     Args:
@@ -53,7 +55,7 @@ def run_turn(turn: Turn, pending: ArgumentAsked | None) -> Iterator[Event]:
     yield from _noted(turn, _answer(turn, pending, resumed))
 
 
-def _answer(turn: Turn, pending: ArgumentAsked | None, resumed: bool) -> Iterator[Event]:
+def _answer(turn: Turn, pending: ArgumentAsked | IntentAsked | None, resumed: bool) -> Iterator[Event]:
     yield TurnStarted(
         conversation_id=turn.conversation_id, turn_id=turn.turn_id, text=turn.text, resumed=resumed
     )
@@ -93,6 +95,10 @@ def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None
     match route:
         case StoredAnswer(intent=intent, template=template):
             return replies.stored_answer(template, intent, turn.profile)
+        case AskWhich(intents=intents):
+            yield IntentAsked(intents=intents)
+            bindings = turn.wiring.bindings
+            return replies.ask_which([(each, bindings[each].description) for each in intents])
         case HandOver(reason=reason):
             yield HandedOff(reason=reason)
             return replies.hand_off()

@@ -17,12 +17,13 @@ def perceive(turn: Turn) -> Generator[Event, None, Perception]:
     wiring, settings = turn.wiring, turn.wiring.settings
     started = time.perf_counter()
     vector = wiring.encoder.encode([turn.text])[0]  # [d]
-    prediction = wiring.intents.predict(vector) if wiring.intents is not None else None
+    prediction = wiring.intents.predict(turn.text, vector) if wiring.intents is not None else None
     if prediction is not None:
         yield IntentRecognised(
             intent=prediction.intent,
             probability=prediction.probability,
             ranking=prediction.ranking,
+            ambiguous=prediction.ambiguous,
             milliseconds=_since(started),
         )
     started = time.perf_counter()

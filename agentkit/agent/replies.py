@@ -72,6 +72,14 @@ class Replies:
         text = self._prompts.render_file(path, **values) if path else self._render("ask_argument", **values)
         return Composed(text.strip(), "question")
 
+    def ask_which(self, intents: Sequence[tuple[str, str]]) -> Composed:
+        """A question which of several intents is meant; each with its name and its description."""
+        options = [
+            {"name": name, "title": name.replace("_", " "), "description": described}
+            for name, described in intents
+        ]
+        return Composed(self._render("reply_which_intent", options=options), "question")
+
     def stored_answer(self, template: str, intent: str, profile: Mapping[str, JsonValue]) -> Composed:
         """The stored answer of an intent; it may use `profile` and `contact`."""
         text = self._prompts.render_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,7 +12,7 @@ from pydantic import JsonValue
 from agentkit.agent.candidates import listable, narrow, trusted_text
 from agentkit.agent.ranking import RankedTool, ToolRanking
 from agentkit.agent.settings import Settings
-from agentkit.events import ArgumentAsked, DeclineReason, PassageFound, Recollection
+from agentkit.events import ArgumentAsked, DeclineReason, IntentAsked, PassageFound, Recollection
 from agentkit.intents import Binding, Prediction
 from agentkit.tools import Tool
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # A message that answers the bot's question may look like any intent; above this probability it is a new wish.
 _CHANGE_OF_SUBJECT = 0.8
+# Words up to which "1" answers the bot's question and is no part of an order number or an amount.
+_SHORT_ANSWER = 6
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,13 @@ class StoredAnswer:
 
     intent: str
     template: str
+
+
+@dataclass(frozen=True)
+class AskWhich:
+    """Two intents that lead to different things fit about equally well."""
+
+    intents: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -100,14 +110,14 @@ class Decline:
     reason: DeclineReason
 
 
-Route: TypeAlias = StoredAnswer | HandOver | UseTools | UseKnowledge | UseMemory | Reason | Decline
+Route: TypeAlias = StoredAnswer | AskWhich | HandOver | UseTools | UseKnowledge | UseMemory | Reason | Decline
 
 
 def choose_route(
     text: str,
     seen: Perception,
     *,
-    pending: ArgumentAsked | None,
+    pending: ArgumentAsked | IntentAsked | None,
     bindings: Mapping[str, Binding],
     tools: ToolRanking,
     settings: Settings,
@@ -122,13 +132,18 @@ def choose_route(
         tools: The agent's tools.
         settings: Thresholds.
     """
-    if pending is not None and (route := _continued(text, pending, seen.prediction, tools)):
+    if isinstance(pending, ArgumentAsked) and (route := _continued(text, pending, seen.prediction, tools)):
         return route
-    if seen.prediction is None:
+    prediction = seen.prediction
+    if prediction is None:
         return _unbound(seen, settings)
-    if seen.prediction.intent is None:
+    intent = prediction.intent
+    if isinstance(pending, IntentAsked) and (meant := chosen_intent(text, pending.intents, prediction)):
+        intent = meant
+    elif _lead_apart(prediction.ambiguous, bindings):
+        return AskWhich(prediction.ambiguous)
+    if intent is None:
         return _from_memory(seen, settings) or Decline("out_of_scope")
-    intent = seen.prediction.intent
     binding = bindings.get(intent)
     if binding is None:
         return _unbound(seen, settings)
@@ -144,6 +159,38 @@ def choose_route(
             _from_knowledge(seen, binding.documents) or _from_memory(seen, settings) or Decline("no_evidence")
         )
     return _unbound(seen, settings)
+
+
+def chosen_intent(text: str, options: Sequence[str], prediction: Prediction) -> str | None:
+    """Which of the intents that the bot offered a message names: by number, by its words, or by what it wants.
+
+    Args:
+        text: The user message.
+        options: Names of the intents, in the order in which they were offered.
+        prediction: What the message by itself seems to want.
+    """
+    words = set(re.findall(r"\w+", text.casefold()))
+    numbered = [name for number, name in enumerate(options, start=1) if str(number) in words]
+    if len(numbered) == 1 and len(words) <= _SHORT_ANSWER:
+        return numbered[0]
+    titles = [set(re.findall(r"[^\W_]+", name.casefold())) for name in options]
+    shared = set.intersection(*titles)
+    named = [name for name, title in zip(options, titles, strict=True) if words & (title - shared)]
+    if len(named) == 1:
+        return named[0]
+    return prediction.intent if prediction.intent in options and not prediction.ambiguous else None
+
+
+def _lead_apart(intents: Sequence[str], bindings: Mapping[str, Binding]) -> bool:
+    """Whether these intents, two or none, are bound to different things that the answer to a question decides.
+
+    Knowledge is searched with the message itself, whichever intent it is; the answer "1" would find nothing.
+    """
+    bound = [bindings[name] for name in intents if name in bindings]
+    if len(bound) < 2 or any(each.knowledge for each in bound):
+        return False
+    ways = [each.model_copy(update={"description": ""}) for each in bound]
+    return any(each != ways[0] for each in ways)
 
 
 def _continued(

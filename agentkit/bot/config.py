@@ -38,6 +38,8 @@ class BotConfig(Value):
         instructions: Who the bot is, in a few sentences; part of every prompt, so keep it short.
         tools: Python files of the folder (`tools.py`) and names of tools that plugins add (`clock`).
         intents: The file with intents and their examples.
+        intent_model: Folder that `agentkit intents train` wrote for these examples, with `--tune` for example; else
+            the bot trains a head when it is opened.
         knowledge: Folders or Markdown files to answer from.
         replies: Folder of reply templates: `<tool>.jinja` and `ask_<argument>.jinja`.
         prompts: Folder whose templates take the place of those that ship.
@@ -55,6 +57,7 @@ class BotConfig(Value):
     instructions: str = ""
     tools: tuple[str, ...] = ()
     intents: str | None = None
+    intent_model: str | None = None
     knowledge: tuple[str, ...] = ()
     replies: str | None = None
     prompts: str | None = None

@@ -12,7 +12,9 @@ from agentkit.agent import Agent
 from agentkit.bot.code import tools_of
 from agentkit.bot.config import CONFIG_FILE, BotConfig, config_error, load_config
 from agentkit.bot.data import data_folder, database_of
-from agentkit.intents import Binding, IntentModel, load_examples, train_cached
+from agentkit.errors import ConfigurationError
+from agentkit.intents import Binding, IntentFile, IntentModel, load_examples, train_cached
+from agentkit.intents.training_data import hash_of
 from agentkit.knowledge import KnowledgeIndex
 from agentkit.models import Encoder, Generator, LazyGenerator, load_encoder, load_generator_lazily
 from agentkit.models.progress import Progress
@@ -108,15 +110,12 @@ def open_bot(
         generator = load_generator_lazily(generator or config.generator, progress=progress)
         opened.append(generator)
     authored = CachedEncoder(encoder, data_folder() / "vectors.db")
-    model: IntentModel | None = None
-    if intents_file is not None:
-        model = train_cached(intents_file.examples, authored, data_folder() / "intents")
     agent = Agent(
         generator=generator,
         encoder=encoder,
         tools=StaticToolset(tools),
         database=store,
-        intents=model,
+        intents=_intents(folder, config, intents_file, encoder, authored),
         bindings=bindings,
         knowledge=_knowledge(store, authored, sources, progress),
         prompts=prompts,
@@ -125,6 +124,34 @@ def open_bot(
         now=now,
     )
     return Bot(folder, config, agent, tuple(tools), path, generator, tuple(opened))
+
+
+def _intents(
+    folder: Path, config: BotConfig, file: IntentFile | None, encoder: Encoder, authored: Encoder
+) -> IntentModel | None:
+    """The trained intents: those of the folder that `agent.yaml` names, or a head that is trained now and cached."""
+    if config.intent_model is None:
+        return None if file is None else train_cached(file.examples, authored, data_folder() / "intents")
+    again = f"Run: agentkit intents train --data {folder} --out {folder / config.intent_model}"
+    if file is None:
+        raise config_error(
+            folder,
+            "there is a trained model, but the bot has no `intents`",
+            at=("intent_model",),
+            hint="Add `intents: intents.yaml`, or remove `intent_model`.",
+        )
+    try:
+        model = IntentModel.load(folder / config.intent_model, encoder)
+    except ConfigurationError as error:
+        raise config_error(folder, error.message, at=("intent_model",), hint=again) from error
+    if model.data_hash != hash_of(file.examples):
+        raise config_error(
+            folder,
+            f"{config.intent_model} was trained with other examples than {config.intents} holds now",
+            at=("intent_model",),
+            hint=again,
+        )
+    return model
 
 
 def _knowledge(

@@ -15,7 +15,7 @@ from agentkit.cli import bench as bench_command
 from agentkit.cli import chat as chat_command
 from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
-from agentkit.cli import evaluate, knowledge, memory, models, new, tools
+from agentkit.cli import evaluate, intents, knowledge, memory, models, new, tools
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption, UserOption
 from agentkit.cli.terminal import out, show_error
 from agentkit.errors import AgentKitError, ScenarioFailed
@@ -35,6 +35,7 @@ app.add_typer(tools.app, name="tools")
 app.add_typer(models.app, name="models")
 app.add_typer(memory.app, name="memory")
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(intents.app, name="intents")
 app.add_typer(evaluate.app, name="eval")
 
 

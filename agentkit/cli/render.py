@@ -19,6 +19,7 @@ from agentkit.events import (
     GenerationFinished,
     GroundingChecked,
     HandedOff,
+    IntentAsked,
     IntentRecognised,
     LimitReached,
     MemoriesRecalled,
@@ -85,6 +86,8 @@ class EventPrinter:
             case IntentRecognised(intent=intent, probability=probability):
                 shown = f"{intent}  {probability:.2f}" if intent else "out of scope"
                 self._line("intent", shown, time)
+            case IntentAsked(intents=intents):
+                self._line("asks which", " or ".join(intents))
             case MemoriesRecalled(memories=memories):
                 for memory in memories[:2]:
                     self._line("recalled", f"“{_short(memory.text, 70)}”  {memory.similarity:.2f}", time)

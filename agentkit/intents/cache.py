@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Final
 
 from agentkit.errors import ConfigurationError
 from agentkit.intents.examples import IntentExample
-from agentkit.intents.model import FORMAT, IntentModel
-from agentkit.intents.training import hash_of, train
+from agentkit.intents.model import IntentModel
+from agentkit.intents.storage import FORMAT
+from agentkit.intents.training import train
+from agentkit.intents.training_data import hash_of
 
 if TYPE_CHECKING:
     from agentkit.models.protocols import Encoder
@@ -47,7 +49,7 @@ def train_cached(examples: Sequence[IntentExample], encoder: Encoder, folder: Pa
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
-            model = _cached(entry, encoder.id)
+            model = _cached(entry, encoder)
             if model is None:
                 vectors = encoder.encode([example.text for example in examples])
                 model = train(examples, vectors, encoder.id)
@@ -62,12 +64,12 @@ def train_cached(examples: Sequence[IntentExample], encoder: Encoder, folder: Pa
     return model
 
 
-def _cached(entry: Path, encoder_id: str) -> IntentModel | None:
+def _cached(entry: Path, encoder: Encoder) -> IntentModel | None:
     """The model of an entry; None where it is absent or damaged and has to be made again."""
     if not entry.exists():
         return None
     try:
-        return IntentModel.load(entry, encoder_id)
+        return IntentModel.load(entry, encoder)
     except ConfigurationError:
         shutil.rmtree(entry)
         return None

@@ -1,9 +1,9 @@
 """A BERT model that turns texts into unit vectors, as sentence-transformers do (Reimers and Gurevych, 2019).
 
-Tokenise, run the model, take the mean of the token vectors (or the first one, where the folder says so),
-scale to length 1. The weights are kept in float32: in bfloat16 a message takes a third less time, but a
-vector moves by .003, and by .002 with the other texts of its batch (float32: 2e-7), so that what is stored
-for a text would depend on its neighbours.
+Tokenise, run the model, take the mean of the token vectors (or the first one, where the folder says so), scale to
+length 1. BERT itself runs in `bert_network`, other families in transformers. The weights are kept in float32: in
+bfloat16 a message takes a third less time, but a vector moves by .003, and by .002 with the other texts of its batch
+(float32: 2e-7), so that what is stored for a text would depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from agentkit.models.folder import ModelFolder, read_config
 
 if TYPE_CHECKING:
     import numpy
+    import torch
     from numpy.typing import NDArray
     from tokenizers import Encoding, Tokenizer
 
@@ -36,13 +37,16 @@ _BATCH_TOKENS: Final = 4096
 _REMEMBERED: Final = 2048
 """Vectors kept by text: 3 MB at 384 dimensions."""
 _MODULES: Final = ("Transformer", "Pooling", "Normalize")
+_KEPT_STATES: Final = 16
+"""Texts whose inner states are kept for a tuned encoder; those of a batch of more texts are not."""
 
 
 class TransformersEncoder:
     """An encoder on this machine; implements `Encoder`. Threads may share it.
 
     Args:
-        model: A transformers model whose output has `last_hidden_state`.
+        model: Called with token ids, mask and a number of layers, as `BertNetwork` is.
+        dimension: Length of its vectors.
         tokenizer: Its tokenizer; truncation and padding are set here.
         identity: Identity of the weights.
         pooling: How token vectors become one.
@@ -50,18 +54,27 @@ class TransformersEncoder:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Tokenizer, *, identity: str, pooling: Pooling, max_tokens: int
+        self,
+        model: Any,
+        tokenizer: Tokenizer,
+        *,
+        dimension: int,
+        identity: str,
+        pooling: Pooling,
+        max_tokens: int,
     ) -> None:
         self.id = identity
-        self.dimension = int(model.config.hidden_size)
+        self.dimension = dimension
+        self.pooling = pooling
         self._model = model
         self._tokenizer = tokenizer
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_tokens)
         tokenizer.encode_special_tokens = True  # `[SEP]` in a user's text is text
-        self._pooling = pooling
         self._max_tokens = max_tokens
         self._recent: OrderedDict[bytes, Row] = OrderedDict()
+        self._kept_layer: int | None = None  # after which layer a tuned encoder goes on, if there is one
+        self._states: OrderedDict[bytes, torch.Tensor] = OrderedDict()
         # One batch at a time: a second thread with the same text then finds its vector.
         self._lock = threading.Lock()
 
@@ -72,15 +85,20 @@ class TransformersEncoder:
         Raises:
             ModelRefused: No `tokenizer.json`, missing weights, or a way of pooling that is not known.
         """
-        import torch
-
-        from agentkit.models.pretrained import load_pretrained
+        from agentkit.models.encoder_loading import load_network
 
         pooling = _pooling(folder.path)
         tokenizer = _tokenizer(folder.path)
         max_tokens = _max_tokens(folder.path)
-        model = load_pretrained(folder, "AutoModel", torch.float32, unused=("pooler.", "bert.pooler."))
-        return cls(model, tokenizer, identity=folder.id, pooling=pooling, max_tokens=max_tokens)
+        model, dimension = load_network(folder)
+        return cls(
+            model,
+            tokenizer,
+            dimension=dimension,
+            identity=folder.id,
+            pooling=pooling,
+            max_tokens=max_tokens,
+        )
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """See `Encoder`. The last vectors are remembered, so that a message is embedded once."""
@@ -100,7 +118,7 @@ class TransformersEncoder:
                 self._recall(batch, found)
                 missing = [key for key in batch if key not in found]
                 if missing:
-                    rows = self._embed([encodings[key] for key in missing])
+                    rows = self._embed(missing, [encodings[key] for key in missing])
                     found.update(zip(missing, rows, strict=True))
                     self._remember(missing, found)
         result = numpy.empty((len(texts), self.dimension), numpy.float32)
@@ -108,11 +126,64 @@ class TransformersEncoder:
             result[index] = found[key]
         return result
 
+    def keep_states(self, layer: int) -> None:
+        """From now on, remember the token vectors of the last few texts after so many layers."""
+        with self._lock:
+            self._kept_layer = layer
+            self._states.clear()
+
+    def states(self, texts: Sequence[str], layer: int) -> list[torch.Tensor]:
+        """Token vectors of texts after some of the layers: where a tuned encoder goes on.
+
+        Args:
+            texts: Any texts; what `encode` just computed for them is not computed again.
+            layer: After how many layers; 0: before the first one.
+
+        Returns:
+            float32 [tokens, dimension] for each text.
+        """
+        keys = [_key(text) for text in texts]
+        found: dict[bytes, torch.Tensor] = {}
+        with self._lock:
+            if layer == self._kept_layer:
+                found = {key: self._states[key] for key in keys if key in self._states}
+        wanted = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        encodings = {key: self._encoding(_without_surrogates(text)) for key, text in wanted.items()}
+        for batch in self._batches(encodings):
+            with self._lock:
+                chosen = [encodings[key] for key in batch]
+                _, kept, _ = self._run(chosen, layer)
+                for row, key in enumerate(batch):
+                    found[key] = kept[row, : len(chosen[row].ids)].clone()
+        return [found[key] for key in keys]
+
+    def upper_layers(self, layer: int) -> Any:
+        """Copies of the layers above `layer`, to be tuned: a `torch.nn.ModuleList`.
+
+        Raises:
+            ModelRefused: The model is none whose layers are known here.
+        """
+        import copy
+
+        layers = getattr(self._model, "layers", None)
+        if layers is None:
+            raise ModelRefused(
+                f"The encoder {self.id} cannot be tuned: its layers are not those of BERT.",
+                hint="Tune `minilm-l6`, or train without --tune.",
+            )
+        return copy.deepcopy(layers[layer:])
+
+    @property
+    def layers(self) -> int:
+        """How many layers can be tuned; 0 where they are not known here."""
+        return len(getattr(self._model, "layers", ()))
+
     def close(self) -> None:
         """See `Encoder`."""
         with self._lock:
             self._model = None
             self._recent.clear()
+            self._states.clear()
 
     def _recall(self, keys: Sequence[bytes], found: dict[bytes, Row]) -> None:
         for key in keys:
@@ -147,7 +218,25 @@ class TransformersEncoder:
         if batch:
             yield batch
 
-    def _embed(self, encodings: Sequence[Encoding]) -> list[Row]:
+    def _embed(self, keys: Sequence[bytes], encodings: Sequence[Encoding]) -> list[Row]:
+        import torch
+
+        from agentkit.models.bert_network import pooled
+
+        with torch.inference_mode():
+            hidden, kept, mask = self._run(encodings, self._kept_layer)
+            unit = pooled(hidden, mask, first=self.pooling == "first")
+        if self._kept_layer is not None and len(keys) <= _KEPT_STATES:
+            for row, key in enumerate(keys):
+                self._states[key] = kept[row, : len(encodings[row].ids)].clone()
+            while len(self._states) > _KEPT_STATES:
+                self._states.popitem(last=False)
+        return list(unit.numpy())
+
+    def _run(
+        self, encodings: Sequence[Encoding], keep: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The last states, those after `keep` layers, and the mask of one batch."""
         import torch
 
         if self._model is None:
@@ -159,16 +248,8 @@ class TransformersEncoder:
             ids[row, : len(encoding.ids)] = torch.tensor(encoding.ids)
             mask[row, : len(encoding.ids)] = 1
         with torch.inference_mode():
-            hidden = self._model(
-                input_ids=ids, attention_mask=mask
-            ).last_hidden_state  # [texts, tokens, dimension]
-            if self._pooling == "first":
-                pooled = hidden[:, 0]
-            else:
-                weights = mask.unsqueeze(-1).to(hidden.dtype)
-                pooled = (hidden * weights).sum(1) / weights.sum(1)
-            unit = torch.nn.functional.normalize(pooled.float(), dim=1)  # [texts, dimension]
-        return list(unit.numpy())
+            hidden, kept = self._model(ids, mask, keep)
+        return hidden, hidden if kept is None else kept, mask
 
 
 def _key(text: str) -> bytes:

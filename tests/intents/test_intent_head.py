@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from agentkit.intents.head import Head, fit_head, log_softmax
-from agentkit.intents.scope import best_threshold, fit_gate
+from agentkit.intents.scope import USUAL, best_threshold, fit_gate
 
 
 def loss_of(head: Head, vectors: numpy.ndarray, targets: numpy.ndarray, strength: float) -> float:
@@ -57,7 +57,7 @@ def test_the_gate_ranks_what_is_certain_above_what_is_not() -> None:
         [[-0.1, 0.9], [-0.2, 0.8], [-0.1, 0.7], [-2.0, 0.3], [-1.5, 0.2]], dtype=numpy.float32
     )
     inside = numpy.array([1.0, 1, 1, 0, 0])
-    gate = fit_gate(measures, inside, numpy.full(5, 0.2))
+    gate = fit_gate(measures, inside, numpy.full(5, 0.2), USUAL)
     probability = gate.probability(measures)
     assert probability[:3].min() > 0.9
     assert probability[3:].max() < 0.1
@@ -65,7 +65,7 @@ def test_the_gate_ranks_what_is_certain_above_what_is_not() -> None:
 
 def test_a_measure_that_never_varies_decides_nothing() -> None:
     measures = numpy.array([[0.0, 0.9], [0.0, 0.8], [0.0, 0.2]], dtype=numpy.float32)
-    gate = fit_gate(measures, numpy.array([1.0, 1, 0]), numpy.full(3, 1 / 3))
+    gate = fit_gate(measures, numpy.array([1.0, 1, 0]), numpy.full(3, 1 / 3), USUAL)
     probability = gate.probability(numpy.array([[-9.0, 0.9], [0.0, 0.9]], dtype=numpy.float32))
     assert probability[0] == pytest.approx(probability[1], abs=1e-3)
 

@@ -45,9 +45,10 @@ def model() -> IntentModel:
 
 def test_a_saved_model_predicts_the_same(model: IntentModel, tmp_path: Path) -> None:
     model.save(tmp_path / "deep" / "model")
-    loaded = IntentModel.load(tmp_path / "deep" / "model", model.encoder_id)
-    vectors = HashingEncoder().encode(["are you open on sunday", "zebra quantum", "", "order a cake"])
-    assert loaded.predict_all(vectors) == model.predict_all(vectors)
+    loaded = IntentModel.load(tmp_path / "deep" / "model", HashingEncoder())
+    texts = ["are you open on sunday", "zebra quantum", "", "order a cake"]
+    vectors = HashingEncoder().encode(texts)
+    assert loaded.predict_all(texts, vectors) == model.predict_all(texts, vectors)
     assert (loaded.labels, loaded.figures, loaded.data_hash) == (model.labels, model.figures, model.data_hash)
     assert sorted(path.name for path in (tmp_path / "deep" / "model").iterdir()) == [
         "intents.json",
@@ -67,8 +68,8 @@ def test_saving_again_replaces_the_earlier_model(model: IntentModel, tmp_path: P
 
 def test_a_changed_encoder_is_refused(model: IntentModel, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
-    with pytest.raises(ConfigurationError, match=r"encoder `hashing-256`, not with `minilm`") as caught:
-        IntentModel.load(tmp_path / "model", "minilm")
+    with pytest.raises(ConfigurationError, match=r"encoder `hashing-256`, not with `hashing-128`") as caught:
+        IntentModel.load(tmp_path / "model", HashingEncoder(128))
     assert "train again" in caught.value.hint
 
 
@@ -113,7 +114,7 @@ def test_a_damaged_folder_is_refused(
     model.save(tmp_path / "model")
     damage(tmp_path / "model")
     with pytest.raises(ConfigurationError, match=message) as caught:
-        IntentModel.load(tmp_path / "model", model.encoder_id)
+        IntentModel.load(tmp_path / "model", HashingEncoder())
     assert str(tmp_path / "model") in caught.value.message
     assert caught.value.hint
 
@@ -149,7 +150,7 @@ def test_a_damaged_cache_entry_is_made_again(tmp_path: Path) -> None:
     truncate(entry)
     train_cached(bakery(), encoder, tmp_path)
     assert encoder.passes == 2
-    assert IntentModel.load(entry, encoder.id).labels
+    assert IntentModel.load(entry, encoder).labels
 
 
 def test_cache_entries_that_were_not_used_for_long_are_removed(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from agentkit.errors import ConfigurationError
-from agentkit.intents import IntentExample, IntentModel, train
+from agentkit.intents import IntentExample, IntentModel, Prediction, train
 from agentkit.testing.encoder import HashingEncoder
 from tests.intents.phrases import BAKERY, STRANGERS, bakery
 
@@ -17,8 +17,12 @@ def trained(examples: list[IntentExample]) -> IntentModel:
     return train(examples, ENCODER.encode([example.text for example in examples]), ENCODER.id)
 
 
+def predicted(model: IntentModel, text: str) -> Prediction:
+    return model.predict(text, ENCODER.encode([text])[0])
+
+
 def intent_of(model: IntentModel, text: str) -> str | None:
-    return model.predict(ENCODER.encode([text])[0]).intent
+    return predicted(model, text).intent
 
 
 @pytest.mark.parametrize("strangers", [0, 3, 6])
@@ -34,7 +38,7 @@ def test_new_wordings_find_their_intent(strangers: int) -> None:
 def test_a_message_unlike_all_examples_is_out_of_scope(strangers: int) -> None:
     model = trained(bakery(strangers=strangers))
     for text in ("zebra quantum xylophone", "recommend three novels by russian authors", "🥨🥨🥨", ""):
-        prediction = model.predict(ENCODER.encode([text])[0])
+        prediction = predicted(model, text)
         assert prediction.intent is None, text
         assert prediction.in_scope < model.threshold
         assert len(prediction.ranking) == 4
@@ -42,7 +46,8 @@ def test_a_message_unlike_all_examples_is_out_of_scope(strangers: int) -> None:
 
 def test_the_examples_themselves_keep_their_intent() -> None:
     model = trained(bakery(strangers=6))
-    predictions = model.predict_all(ENCODER.encode([example.text for example in bakery()]))
+    texts = [example.text for example in bakery()]
+    predictions = model.predict_all(texts, ENCODER.encode(texts))
     wanted = [example.intent for example in bakery()]
     assert [prediction.intent for prediction in predictions] == wanted
     assert all(intent_of(model, text) is None for text in STRANGERS)
@@ -50,18 +55,18 @@ def test_the_examples_themselves_keep_their_intent() -> None:
 
 def test_the_ranking_is_ordered_and_leaves_room_for_out_of_scope() -> None:
     model = trained(bakery(strangers=6))
-    sure = model.predict(ENCODER.encode(["what are your opening hours on sunday"])[0])
+    sure = predicted(model, "what are your opening hours on sunday")
     assert sure.ranking[0] == ("opening_hours", sure.probability)
     probabilities = [probability for _, probability in sure.ranking]
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(sure.in_scope, abs=1e-5)
-    unsure = model.predict(ENCODER.encode(["zebra quantum"])[0])
+    unsure = predicted(model, "zebra quantum")
     assert unsure.probability < 0.5 < sure.probability
 
 
 def test_the_ranking_names_the_five_best_of_many() -> None:
     examples = [IntentExample(f"word{i} thing{j} text{i}", f"intent{i}") for i in range(12) for j in range(4)]
-    prediction = trained(examples).predict(ENCODER.encode(["word7 text7"])[0])
+    prediction = predicted(trained(examples), "word7 text7")
     assert prediction.intent == "intent7"
     assert len(prediction.ranking) == 5
 
@@ -169,6 +174,6 @@ def test_vectors_that_do_not_match_the_examples_are_refused() -> None:
 def test_a_vector_of_another_encoder_is_refused() -> None:
     model = trained(bakery())
     with pytest.raises(ConfigurationError, match="dimension 256"):
-        model.predict(numpy.zeros(384, dtype=numpy.float32))
+        model.predict("cake", numpy.zeros(384, dtype=numpy.float32))
     with pytest.raises(ConfigurationError, match="not finite"):
-        model.predict(numpy.full(256, numpy.inf, dtype=numpy.float32))
+        model.predict("cake", numpy.full(256, numpy.inf, dtype=numpy.float32))
