@@ -13,7 +13,7 @@ attention: Ainslie et al. 2023, arXiv 2305.13245.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -95,7 +95,7 @@ class DecoderNetwork:
         embedding: [vocabulary, d], any floating point format.
         layers: Its layers, first to last.
         norm: [d].
-        output: d -> vocabulary.
+        output: d -> vocabulary; None: a pass gives the hidden vectors of the last layer instead of logits.
         compute: Number format between the products.
         kept: Number format of the states.
         number_format: What the products compute in, for whoever keeps the states elsewhere.
@@ -108,7 +108,7 @@ class DecoderNetwork:
         embedding: torch.Tensor,
         layers: Sequence[Layer],
         norm: torch.Tensor,
-        output: Linear,
+        output: Linear | None,
         compute: torch.dtype,
         kept: torch.dtype,
         number_format: str,
@@ -124,6 +124,22 @@ class DecoderNetwork:
         self._packing: Packing | None = None
         steps = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
         self._frequencies = 1.0 / shape.rotary_base**steps  # [head_size / 2]
+
+    def lower(self, layers: int) -> DecoderNetwork:
+        """The first layers by themselves: a pass gives their hidden vectors, float32 [sum of keep, d], not logits.
+
+        The weights are those of this network, which packs them and is to be closed; the states are other ones.
+        """
+        return DecoderNetwork(
+            replace(self.shape, layers=layers),
+            embedding=self._embedding,
+            layers=self._layers[:layers],
+            norm=self._norm,
+            output=None,
+            compute=self._compute,
+            kept=self._kept,
+            number_format=f"{self.number_format}, {layers} layers",
+        )
 
     def pack(self) -> Packing:
         """Begin to put the weights into their quickest form, beside passes that run meanwhile."""
@@ -176,8 +192,10 @@ class DecoderNetwork:
             for feed in feeds:
                 assert isinstance(feed.states, KeyValueStates)
                 feed.states.length += len(feed.tokens)
-            # 3. Logits where somebody wants them.
+            # 3. Logits, or the hidden vectors, where somebody wants them.
             rows = _kept_rows(feeds)
+            if self._output is None:
+                return hidden[rows].float()
             if not rows:
                 return torch.empty(0, self.shape.vocabulary)
             return self._output(self._normed(hidden[rows], self._norm)).float()
