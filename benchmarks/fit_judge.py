@@ -1,127 +1,311 @@
-"""Fit the coefficients in agentkit/knowledge/calibration.yaml for one generator.
+"""Fit what agentkit/knowledge/calibration.yaml and probes/ hold for one generator, or for the encoder alone.
 
-    python benchmarks/fit_judge.py CASES.jsonl … --model qwen2.5-coder-1.5b --signals SIGNALS.jsonl
+    python benchmarks/fit_judge.py benchmarks/grounding_cases.jsonl --model qwen2.5-coder-1.5b --layer 18
+        --train squad2_train.jsonl:45 --validate squad2_val.jsonl:45 --vectors VECTORS.jsonl [--write]
 
-Reads cases as `agentkit eval grounding` does (or rows of SQuAD 2.0 form, `{"question", "evidence": text,
-"answerable"}`), computes every signal of the judge for the passages that it looks at, keeps them in SIGNALS.jsonl so
-that an interrupted run goes on, and fits a logistic function on the cases of every other trade (the part of the id
-before the dash, by its hash). The other half is only measured. Prints the entry for calibration.yaml and the figures
-of both halves.
+Cases are those of `agentkit eval grounding`; the trade (the part of the id before the dash, by its hash) decides
+whether a case is for development or held out. `--train` and `--validate` name files of SQuAD 2.0 form (`{"question",
+"evidence": text, "answerable"}`) and of how many paragraphs, drawn at random with a fixed seed, all questions are
+taken. Vectors are kept in VECTORS.jsonl, so that an interrupted run goes on and fitting anew takes seconds.
+
+1. A logistic probe with ridge on the vectors of development cases and of `--train`, over (passage, question).
+2. The same in folds that leave out whole trades and paragraphs: what comes out for those left out is combined with
+   the similarity of the passage, and threshold, floor and reach are chosen on it. Nothing else is chosen.
+3. Held-out cases and `--validate` are only measured. `--write` writes the probe; the entry for calibration.yaml is
+   printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from agentkit.knowledge.answerability import BranchReader, Calibrations, Combination, Judge
-from agentkit.knowledge.passages import compare, readable
+from agentkit.knowledge.answerability import StateSource
+from agentkit.knowledge.passages import Passage, compare, pieces, readable
 from agentkit.models import load_encoder, load_generator
 from agentkit.prompts import PromptLibrary
 
+Floats = NDArray[np.float64]
+
 LOOKED_AT = 2
-DECLINED = 0.88
-"""Share of the unanswerable fitting cases that the threshold declines: three points above what is promised."""
+DECLINED = 0.92
+"""Share of the unanswerable development cases that the threshold declines: two points above what is promised."""
+STRENGTHS = (300.0, 1000.0, 3000.0)
+FOLDS = 6
+LONGEST = 1000
+"""Characters of a paragraph that is trained on: longer ones cost more than they teach."""
+PROBES = Path(__file__).parent.parent / "agentkit" / "knowledge" / "probes"
+
+
+@dataclass
+class Pair:
+    """A question and one passage that the judge looks at; `label`: whether this passage answers it."""
+
+    question: str
+    passage: Passage
+    label: bool
+    vectors: Floats = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass
+class Case:
+    """A case with the pairs that it consists of, the most similar passage first."""
+
+    group: str
+    part: str
+    answerable: bool
+    pairs: list[Pair]
 
 
 def main() -> None:
     """Run the program."""
     arguments = _arguments()
-    cases = [case for path in arguments.files for case in _cases(path, arguments.first)]
-    signals = _signals(cases, arguments.model, arguments.signals)
-    names = arguments.weights.split(",")
-    rows = [[[found[name] for name in names] for found in signals[case["id"]]] for case in cases]
-    wanted = np.array([case["answerable"] for case in cases])
-    fitting = np.array([_half(case["id"]) == 0 for case in cases])
-    weights, bias = _fit(rows, wanted, fitting)
-    best = np.array([max(np.array(row) @ weights + bias) for row in rows])
-    probability = 1 / (1 + np.exp(-best))
-    cut = np.quantile(probability[fitting & ~wanted], DECLINED)
-    print(f"  {arguments.model}:")
-    print(f"    bias: {bias:.3f}")
-    print("    weights: {" + ", ".join(f"{n}: {w:.3f}" for n, w in zip(names, weights, strict=True)) + "}")
-    print(f"    threshold: {cut:.3f}")
-    for label, half in (("fitted", fitting), ("held out", ~fitting)):
-        yes, no = probability[half & wanted], probability[half & ~wanted]
-        area = (yes[:, None] > no).mean() + (yes[:, None] == no).mean() / 2
-        print(
-            f"# {label}: {len(yes) + len(no)} cases, AUC {area:.3f}, "
-            f"kept {(yes >= cut).mean():.2f}, declined {(no < cut).mean():.2f}"
-        )
+    cases = [case for path in arguments.files for case in _own(path)]
+    for part, files in (("train", arguments.train), ("validation", arguments.validate)):
+        for each in files:
+            path, _, count = each.rpartition(":")
+            cases += _squad(Path(path), int(count), part)
+    if arguments.model == "encoder":
+        for case in cases:
+            for pair in case.pairs:
+                pair.vectors = np.array([])
+    else:
+        _add_vectors(cases, arguments.model, arguments.layer, arguments.vectors)
+    _fit(cases, arguments)
 
 
-def _fit(rows: list[list[list[float]]], wanted: Any, fitting: Any) -> tuple[Any, float]:
-    """Logistic regression (Newton's method, a little ridge) on the best passage of every fitting case.
-
-    Which passage is best depends on the weights, so the two are alternated.
-    """
-    chosen = [0] * len(rows)
-    for _ in range(6):
-        inputs = np.array([[*row[index], 1.0] for row, index in zip(rows, chosen, strict=True)])
-        x, y = inputs[fitting], wanted[fitting].astype(float)
-        w = np.zeros(x.shape[1])
-        for _ in range(50):
-            p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-            ridge = np.diag([*[1.0] * (len(w) - 1), 1e-6])
-            w -= np.linalg.solve(x.T @ (x * (p * (1 - p))[:, None]) + ridge, x.T @ (p - y) + ridge @ w)
-        chosen = [int(np.argmax(np.array(row) @ w[:-1])) for row in rows]
-    return w[:-1], float(w[-1])
+def _own(path: Path) -> Iterator[Case]:
+    encoder = load_encoder("minilm-l6")
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        texts = [part for text in row["evidence"] for part in pieces(readable(text))]
+        passages = compare(encoder.encode([row["question"]])[0], texts, encoder)
+        trade = row["id"].split("-")[0]
+        held_out = int(hashlib.sha256(trade.encode()).hexdigest(), 16) % 2
+        nearest = sorted(passages, key=lambda passage: -passage.similarity)[:LOOKED_AT]
+        found = [
+            Pair(row["question"], p, row["answerable"] and any(m in p.text for m in row["must"]))
+            for p in nearest
+        ]
+        yield Case(trade, "held out" if held_out else "development", row["answerable"], found)
 
 
-def _signals(cases: list[dict[str, Any]], model: str, path: Path) -> dict[str, list[dict[str, float]]]:
-    found: dict[str, list[dict[str, float]]] = {}
+def _squad(path: Path, count: int, part: str) -> Iterator[Case]:
+    encoder = load_encoder("minilm-l6")
+    by_text: dict[str, list[dict[str, Any]]] = {}
+    for row in map(json.loads, path.read_text("utf-8").splitlines()):
+        by_text.setdefault(readable(row["evidence"]), []).append(row)
+    cut = [(text, piece) for text in by_text for piece in pieces(text)]
+    if part == "train":
+        cut = [(text, piece) for text, piece in cut if len(piece) <= LONGEST]
+    random.Random(1 if part == "train" else 0).shuffle(cut)
+    for text, piece in cut[:count]:
+        if text != piece:
+            continue  # a part of a long paragraph need not answer what the paragraph answers
+        for row in by_text[text]:
+            (passage,) = compare(encoder.encode([row["question"]])[0], [text], encoder)
+            pair = Pair(row["question"], passage, row["answerable"])
+            yield Case(hashlib.sha256(text.encode()).hexdigest(), part, row["answerable"], [pair])
+
+
+def _add_vectors(cases: Iterable[Case], model: str, layer: int, path: Path) -> None:
+    """Give every pair what the generator holds of it."""
+    known: dict[str, Floats] = {}
     if path.exists():
-        found = {
-            line["id"]: line["signals"] for line in map(json.loads, path.read_text("utf-8").splitlines())
-        }
-    missing = [case for case in cases if case["id"] not in found]
-    if not missing:
-        return found
-    encoder, prompts = load_encoder("minilm-l6"), PromptLibrary()
-    readers = {}
-    if model != "encoder":
-        generator = load_generator(model)
-        readings = Calibrations.load().readings
-        readers = {name: BranchReader(generator, prompts, reading) for name, reading in readings.items()}
-    judge = Judge(Combination(bias=0, weights={}, threshold=0.5), readers)
-    with path.open("a", encoding="utf-8") as stream:
-        for case in missing:
-            vector = encoder.encode([case["question"]])[0]
-            passages = compare(vector, [readable(text) for text in case["evidence"]], encoder)
-            nearest = sorted(passages, key=lambda passage: -passage.similarity)[:LOOKED_AT]
-            found[case["id"]] = [judge.signals(case["question"], passage) for passage in nearest]
-            stream.write(json.dumps({"id": case["id"], "signals": found[case["id"]]}) + "\n")
-            stream.flush()
+        for line in map(json.loads, path.read_text("utf-8").splitlines()):
+            known[line["key"]] = np.frombuffer(base64.b64decode(line["vectors"]), np.float16).astype(
+                np.float64
+            )
+    pairs = {_key(pair, model, layer): pair for case in cases for pair in case.pairs}
+    missing = [key for key in pairs if key not in known]
+    if missing:
+        source = StateSource(load_generator(model), PromptLibrary(), layer)  # type: ignore[arg-type]
+        missing.sort(
+            key=lambda key: pairs[key].passage.text
+        )  # the states of a passage serve all its questions
+        with path.open("a", encoding="utf-8") as stream:
+            for key in missing:
+                pair = pairs[key]
+                vectors = source.read(pair.question, pair.passage.text).astype(np.float16)
+                known[key] = vectors.astype(np.float64).ravel()
+                written = {"key": key, "vectors": base64.b64encode(vectors.tobytes()).decode()}
+                stream.write(json.dumps(written) + "\n")
+                stream.flush()
+    for case in cases:
+        for pair in case.pairs:
+            pair.vectors = known[_key(pair, model, layer)]
+
+
+def _key(pair: Pair, model: str, layer: int) -> str:
+    text = json.dumps([model, layer, pair.passage.text, pair.question])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _fit(cases: list[Case], arguments: argparse.Namespace) -> None:
+    development = [case for case in cases if case.part == "development"]
+    fitting = [*development, *(case for case in cases if case.part == "train")]
+    states = arguments.model != "encoder"
+    signals = {id(case): [[0.0, pair.passage.similarity] for pair in case.pairs] for case in cases}
+    if states:
+        strength = max(STRENGTHS, key=lambda each: _area(_left_out(fitting, each), development))
+        print(f"# ridge strength {strength}")
+        for key, values in _left_out(fitting, strength).items():
+            for signal, value in zip(signals[key], values, strict=True):
+                signal[0] = value
+        weights, bias = _probe([pair for case in fitting for pair in case.pairs], strength)
+        for case in cases:
+            if case.part not in ("development", "train"):
+                for signal, pair in zip(signals[id(case)], case.pairs, strict=True):
+                    signal[0] = float(pair.vectors @ weights) + bias
+        if arguments.write:
+            _write(arguments.model, weights, bias)
+    rows = np.array([signal for case in development for signal in signals[id(case)]])
+    labels = np.array([pair.label for case in development for pair in case.pairs], float)
+    columns = [0, 1] if states else [1]
+    coefficients, constant = _logistic(rows[:, columns], labels, 1.0)
+    _report(cases, signals, columns, coefficients, constant)
+
+
+def _left_out(cases: Sequence[Case], strength: float) -> dict[int, list[float]]:
+    """The probe's value of every pair, from a probe that has not seen its group."""
+    groups = sorted({case.group for case in cases})
+    random.Random(0).shuffle(groups)
+    fold = {group: number % FOLDS for number, group in enumerate(groups)}
+    found: dict[int, list[float]] = {}
+    for number in range(FOLDS):
+        seen = [pair for case in cases if fold[case.group] != number for pair in case.pairs]
+        weights, bias = _probe(seen, strength)
+        for case in cases:
+            if fold[case.group] == number:
+                found[id(case)] = [float(pair.vectors @ weights) + bias for pair in case.pairs]
     return found
 
 
-def _cases(path: Path, first: int | None) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()][:first]
-    for number, row in enumerate(rows):
-        if isinstance(row["evidence"], str):
-            row["evidence"] = [row["evidence"]]
-            # One article, one half: rows of an article stand together.
-            row["id"] = f"{path.stem}{number // 100}-{number}"
-    return rows
+def _area(values: dict[int, list[float]], cases: Sequence[Case]) -> float:
+    return area([max(values[id(case)]) for case in cases], [case.answerable for case in cases])
 
 
-def _half(identifier: str) -> int:
-    trade = identifier.split("-")[0]
-    return int(hashlib.sha256(trade.encode()).hexdigest(), 16) % 2
+def _probe(pairs: Sequence[Pair], strength: float) -> tuple[Floats, float]:
+    """Weights for the vectors as they are, [2 d], and a bias; fitted on standardised ones, in the span of the pairs."""
+    inputs = np.stack([pair.vectors for pair in pairs])
+    mean, scale = inputs.mean(0), inputs.std(0) + 1e-3
+    normed = (inputs - mean) / scale
+    products = normed @ normed.T  # [n, n]
+    labels = np.array([pair.label for pair in pairs], float)
+    count = len(labels)
+    dual, bias = np.zeros(count), 0.0
+    for _ in range(8):
+        # Newton's method: a weighted ridge regression on the working response.
+        total = products @ dual + bias
+        probability = 1 / (1 + np.exp(-np.clip(total, -30, 30)))
+        variance = np.maximum(probability * (1 - probability), 1e-4)
+        response = total + (labels - probability) / variance
+        one = np.ones((count, 1))
+        system = np.block([[products + strength * np.diag(1 / variance), one], [one.T, np.zeros((1, 1))]])
+        solved = np.linalg.solve(system, np.append(response, 0.0))
+        dual, bias = solved[:-1], float(solved[-1])
+    weights = normed.T @ dual / scale
+    return weights, bias - float(mean @ weights)
+
+
+def _logistic(inputs: Floats, labels: Floats, strength: float) -> tuple[Floats, float]:
+    """Logistic regression by Newton's method with a little ridge: weights and bias."""
+    x = np.c_[inputs, np.ones(len(inputs))]
+    w = np.zeros(x.shape[1])
+    ridge = np.diag([*[strength] * (len(w) - 1), 1e-6])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
+        w -= np.linalg.solve(x.T @ (x * (p * (1 - p))[:, None]) + ridge, x.T @ (p - labels) + ridge @ w)
+    return w[:-1], float(w[-1])
+
+
+def _report(
+    cases: Sequence[Case],
+    signals: dict[int, list[list[float]]],
+    columns: list[int],
+    coefficients: Floats,
+    constant: float,
+) -> None:
+    def probability(case: Case) -> list[float]:
+        total = np.array(signals[id(case)])[:, columns] @ coefficients + constant
+        return [float(each) for each in 1 / (1 + np.exp(-total))]
+
+    development = [case for case in cases if case.part == "development"]
+    floor = min(pair.passage.similarity for case in development for pair in case.pairs if pair.label) - 0.02
+    gaps = [
+        case.pairs[0].passage.similarity - case.pairs[1].passage.similarity
+        for case in development
+        if len(case.pairs) > 1 and case.pairs[1].label and not case.pairs[0].label
+    ]
+    reach = max(gaps, default=2.0) + 0.02
+
+    def looked_at(case: Case) -> list[float]:
+        first = case.pairs[0].passage.similarity
+        return [
+            each
+            for each, pair in zip(probability(case), case.pairs, strict=True)
+            if pair.passage.similarity >= floor and first - pair.passage.similarity <= reach
+        ]
+
+    best = {id(case): max(looked_at(case), default=0.0) for case in cases}
+    unanswerable = [best[id(case)] for case in development if not case.answerable]
+    threshold = float(np.quantile(unanswerable, DECLINED))
+    names = [("state", "passage")[column] for column in columns]
+    print(f"    bias: {constant:.3f}")
+    print(
+        "    weights: {" + ", ".join(f"{n}: {w:.3f}" for n, w in zip(names, coefficients, strict=True)) + "}"
+    )
+    print(f"    threshold: {threshold:.3f}\n    floor: {floor:.2f}\n    reach: {reach:.2f}")
+    for part in ("development", "held out", "train", "validation"):
+        chosen = [case for case in cases if case.part == part]
+        if not chosen:
+            continue
+        can = [best[id(case)] for case in chosen if case.answerable]
+        cannot = [best[id(case)] for case in chosen if not case.answerable]
+        found = area([*can, *cannot], [True] * len(can) + [False] * len(cannot))
+        print(
+            f"# {part}: {len(chosen)} cases, AUC {found:.3f}, "
+            f"kept {np.mean(np.array(can) >= threshold):.3f}, declined {np.mean(np.array(cannot) < threshold):.3f}"
+        )
+
+
+def area(scores: Sequence[float], labels: Sequence[bool]) -> float:
+    """Area under the ROC curve."""
+    yes = np.array([score for score, label in zip(scores, labels, strict=True) if label])
+    no = np.array([score for score, label in zip(scores, labels, strict=True) if not label])
+    return float((yes[:, None] > no).mean() + (yes[:, None] == no).mean() / 2)
+
+
+def _write(model: str, weights: Floats, bias: float) -> None:
+    from safetensors.numpy import save_file
+
+    PROBES.mkdir(exist_ok=True)
+    tensors = {
+        "weights": np.ascontiguousarray(weights.reshape(2, -1), np.float32),
+        "bias": np.array([bias], np.float32),
+    }
+    save_file(tensors, PROBES / f"{model}.safetensors")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--model", required=True, help="catalogue name, or `encoder` for the encoder alone")
-    parser.add_argument("--signals", type=Path, required=True)
-    parser.add_argument("--weights", default="answer,passage", help="signals that get a coefficient")
-    parser.add_argument("--first", type=int, help="only so many rows of each file")
+    parser.add_argument("--layer", type=int, default=0, help="after so many layers the vectors are read")
+    parser.add_argument("--train", action="append", default=[], help="FILE:PARAGRAPHS")
+    parser.add_argument("--validate", action="append", default=[], help="FILE:PARAGRAPHS")
+    parser.add_argument("--vectors", type=Path, default=Path("vectors.jsonl"))
+    parser.add_argument("--write", action="store_true", help="write the probe that ships")
     return parser.parse_args()
 
 

@@ -116,6 +116,9 @@ def grounding(
     table.add_row("answerable: declined", _share(summary.wrongly_declined, summary.answerable))
     table.add_row("unanswerable: declined", _share(summary.declined, summary.unanswerable))
     table.add_row("replies that say what the evidence lacks", str(summary.invented))
+    if summary.area is not None:
+        table.add_row("answerable or not: area under the ROC curve", f"{summary.area:.3f}")
+    table.add_row("cases in which the generator judged", _share(summary.asked, len(found)))
     table.add_row("milliseconds a case, median", f"{summary.median_milliseconds:,.0f}")
     out.print(table)
 

@@ -1,10 +1,12 @@
 """Does the evidence answer the question? Decided before anything is said, as a calibrated probability.
 
-What separates "the same subject" from "the very detail" was measured (`dev/log.md`): the encoder's similarity
-hardly does, the prose of a small generator does not, but the generator's own probability of declining does, when
-it is read at the branch where the reply would begin. So a judge reads a few cheap *signals* and combines them by
-a logistic function whose coefficients were fitted for the generator (`calibration.yaml`). A generator that has no
-entry there is not asked: the encoder judges alone, with a threshold of its own.
+What separates "the same subject" from "the very detail" was measured (`dev/log.md`): the encoder's similarity hardly
+does, the prose of a small generator does not, its probability of declining does for some texts. What it *holds* does
+best: after two thirds of its layers, a linear probe tells from the hidden vectors of a question whether the passage
+before it answers it (Slobodkin et al. 2023, arXiv 2310.11877; Alain and Bengio 2016, arXiv 1610.01644). So a judge
+reads a few *signals* and combines them by a logistic function; probe and coefficients were fitted for one generator
+(`probes/`, `calibration.yaml`). A generator that has no entry there is not asked: the encoder judges alone, with a
+threshold of its own.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ from pydantic import Field
 
 from agentkit.knowledge.passages import Passage
 from agentkit.messages import Message, Value, assistant, system, user
-from agentkit.models.protocols import ChoiceRequest
+from agentkit.models.protocols import StateReader, StateRequest
 
 if TYPE_CHECKING:
-    from agentkit.models.protocols import Encoder, Generator
+    from agentkit.models.protocols import Encoder, Generator, Vectors
     from agentkit.prompts import PromptLibrary
 
 _TURN: Final = re.compile(r"^=== (system|user|assistant) ===\n", re.MULTILINE)
@@ -33,7 +35,6 @@ _MAKE: Final[Mapping[str, Callable[[str], Message]]] = {
     "user": user,
     "assistant": assistant,
 }
-_FLOOR: Final = 1e-6
 _MOST_JUDGED: Final = 2
 """Passages that are looked at: the encoder has the right one among its first two in 82 of 83 cases."""
 _MOST_LOGIT: Final = 30.0
@@ -63,38 +64,39 @@ class Combination(Value):
         bias: Constant of the logistic function.
         weights: Coefficient of each signal.
         threshold: Smallest probability that counts as answerable.
+        floor: Passages that are less similar to the question are not looked at: none of them answers it.
+        reach: The second passage is looked at where its similarity is at most this much lower than the first one's.
     """
 
     bias: float
     weights: dict[str, float]
     threshold: float = Field(ge=0, le=1)
+    floor: float = Field(default=-1.0, ge=-1, le=1)
+    reach: float = Field(default=2.0, ge=0, le=2)
 
 
-class Reading(Value):
-    """How one signal is read from a generator.
+class Probing(Combination):
+    """How a generator judges; its probe is the file of its name in `probes/`.
 
     Args:
-        prompt: Template with the examples: a conversation in which some questions are declined.
-        declines: How a reply begins that declines; one token.
-        prefix: What every reply begins with, before that.
+        bias: See `Combination`.
+        weights: See `Combination`; the probe's signal is called `state`.
+        threshold: See `Combination`.
+        layer: After so many layers its vectors are read.
     """
 
-    prompt: str
-    declines: str
-    prefix: str = ""
+    layer: int = Field(ge=1)
 
 
 class Calibrations(Value):
     """What ships with agentkit (`calibration.yaml`).
 
     Args:
-        readings: The signals that a generator can give, by name.
-        generators: The combination for each generator that was measured, by its catalogue name.
+        generators: The generators that were measured, by their catalogue names.
         encoder: The combination of the encoder's signals alone.
     """
 
-    readings: dict[str, Reading]
-    generators: dict[str, Combination]
+    generators: dict[str, Probing]
     encoder: Combination
 
     @classmethod
@@ -109,40 +111,31 @@ class Judge:
 
     Args:
         combination: How the signals are combined.
-        readers: What reads the generator's signals, by their names; the encoder's need none.
-        name: The name that traces show.
+        probe: What reads the generator's signal, which is called `state`; None: the encoder judges alone.
     """
 
-    def __init__(
-        self,
-        combination: Combination,
-        readers: Mapping[str, BranchReader] | None = None,
-        name: str = "encoder",
-    ) -> None:
+    def __init__(self, combination: Combination, probe: StateProbe | None = None) -> None:
         self._combination = combination
-        self._readers = readers or {}
-        self._name = name
+        self._probe = probe
 
     @classmethod
     def for_models(cls, generator: Generator | None, encoder: Encoder, prompts: PromptLibrary) -> Judge:
         """The judge that was calibrated for this generator, or the encoder alone where there is none.
 
         Args:
-            generator: Recognised by its name; None or one that was not measured is not asked.
+            generator: Recognised by its name; None, one that was not measured or one on a server is not asked.
             encoder: Only one has been measured so far, so it does not matter which.
             prompts: Where the examples for the generator come from.
         """
         del encoder
         known = Calibrations.load()
-        combination = known.generators.get(generator.name) if generator is not None else None
-        if combination is None or generator is None:
+        if generator is None or generator.name not in known.generators:
             return cls(known.encoder)
-        readers = {
-            name: BranchReader(generator, prompts, reading)
-            for name, reading in known.readings.items()
-            if name in combination.weights
-        }
-        return cls(combination, readers, "generator+encoder" if readers else "encoder")
+        if not isinstance(generator, StateReader):
+            return cls(known.encoder)
+        probing = known.generators[generator.name]
+        weights, bias = _shipped_probe(generator.name)
+        return cls(probing, StateProbe(generator, prompts, probing.layer, weights, bias))
 
     def judge(self, question: str, passages: Sequence[Passage]) -> Judgement:
         """Decide whether one of `passages` answers `question`.
@@ -157,25 +150,30 @@ class Judge:
         Raises:
             ContextOverflow: A passage does not fit the generator's context window.
         """
+        rules = self._combination
+        order = sorted(range(len(passages)), key=lambda index: -passages[index].similarity)[:_MOST_JUDGED]
+        near = [index for index in order if passages[index].similarity >= rules.floor]
         best: tuple[float, int | None] = (0.0, None)
-        order = sorted(range(len(passages)), key=lambda index: -passages[index].similarity)
-        for index in order[:_MOST_JUDGED]:
+        for index in near:
+            if passages[near[0]].similarity - passages[index].similarity > rules.reach:
+                break
             probability = self._probability(self.signals(question, passages[index]))
             if best[1] is None or probability > best[0]:
                 best = (probability, index)
-            if probability >= self._combination.threshold:
+            if probability >= rules.threshold:
                 break
-        answerable = best[1] is not None and best[0] >= self._combination.threshold
-        return Judgement(answerable, best[0], self._name, best[1])
+        answerable = best[1] is not None and best[0] >= rules.threshold
+        name = "encoder" if self._probe is None or not near else "generator+encoder"
+        return Judgement(answerable, best[0], name, best[1])
 
     def signals(self, question: str, passage: Passage) -> dict[str, float]:
-        """Every signal that this judge combines, by name: what a calibration is fitted on."""
+        """Every signal that this judge combines, by name."""
         found = {
             "passage": passage.similarity,
             "sentence": max(passage.sentence_similarities, default=0.0),
         }
-        for name, reader in self._readers.items():
-            found[name] = reader.read(question, [passage.text])
+        if self._probe is not None:
+            found["state"] = self._probe.read(question, passage.text)
         return found
 
     def _probability(self, signals: Mapping[str, float]) -> float:
@@ -184,34 +182,60 @@ class Judge:
         return 1 / (1 + math.exp(-max(-_MOST_LOGIT, min(_MOST_LOGIT, total))))
 
 
-class BranchReader:
-    """Reads one signal: how far a generator is from declining.
+class StateProbe:
+    """Reads one signal: what a generator holds of whether a passage answers the question that comes after it.
 
     Args:
-        generator: Whose probabilities are read.
+        generator: Whose vectors are read.
         prompts: Where the examples and the form of a question come from.
-        reading: Which examples, and which words decline.
+        layer: After so many layers.
+        weights: float32 [2, d], for the two vectors that `StateReader.state` gives.
+        bias: Added to their products.
     """
 
-    def __init__(self, generator: Generator, prompts: PromptLibrary, reading: Reading) -> None:
+    def __init__(
+        self, generator: StateReader, prompts: PromptLibrary, layer: int, weights: Vectors, bias: float
+    ) -> None:
+        self._reader = StateSource(generator, prompts, layer)
+        self._weights = weights
+        self._bias = bias
+
+    def read(self, question: str, passage: str) -> float:
+        """The logit of the probe: above 0 for a passage that answers."""
+        return float((self._reader.read(question, passage) * self._weights).sum()) + self._bias
+
+
+class StateSource:
+    """The vectors that a probe is fitted on and reads; arguments as for `StateProbe`."""
+
+    def __init__(self, generator: StateReader, prompts: PromptLibrary, layer: int) -> None:
         self._generator = generator
         self._prompts = prompts
-        self._reading = reading
+        self._layer = layer
         # The same for every question, so that its key-value states are computed once.
-        self._examples = _conversation(prompts.render(reading.prompt))
+        self._examples = _conversation(prompts.render("judge_answer"))
 
-    def read(self, question: str, facts: Sequence[str]) -> float:
-        """Logit of the probability that the generator does not decline, between -14 and 14."""
-        asked = user(self._prompts.render("judge_question", facts=facts, question=question).strip())
-        request = ChoiceRequest(
-            (*self._examples, asked),
-            (self._reading.declines,),
-            prefix=self._reading.prefix,
+    def read(self, question: str, passage: str) -> Vectors:
+        """float32 [2, d]: the vector at the end of the prompt, and the mean over the question."""
+        request = StateRequest(
+            (*self._examples, user(self._asked(passage, question))),
+            layer=self._layer,
+            unread=self._asked(passage, ""),
             static=len(self._examples),
         )
-        (log_probability,) = self._generator.choose(request)
-        declining = min(max(math.exp(log_probability), _FLOOR), 1 - _FLOOR)
-        return math.log((1 - declining) / declining)
+        return self._generator.state(request)
+
+    def _asked(self, passage: str, question: str) -> str:
+        return self._prompts.render("judge_question", facts=[passage], question=question).strip()
+
+
+def _shipped_probe(name: str) -> tuple[Vectors, float]:
+    """Weights [2, d] and bias of a probe that is part of the package."""
+    from safetensors.numpy import load
+
+    file = importlib.resources.files("agentkit.knowledge").joinpath("probes", f"{name}.safetensors")
+    tensors = load(file.read_bytes())
+    return tensors["weights"], float(tensors["bias"][0])
 
 
 def _conversation(text: str) -> tuple[Message, ...]:

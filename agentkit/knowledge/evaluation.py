@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from pydantic import ConfigDict, Field, ValidationError
 
 from agentkit.errors import BotFileError
+from agentkit.events import AnswerabilityJudged
 from agentkit.knowledge.answering import Evidence, Writing, answer_from_evidence
 from agentkit.knowledge.grounding import unsupported
 from agentkit.knowledge.passages import readable
@@ -59,6 +61,7 @@ class GroundingPrediction:
         declined: It is a refusal.
         probability: The judge's probability that the evidence answers the question.
         milliseconds: From the evidence to the reply.
+        judge: Who decided, as `AnswerabilityJudged` names it.
     """
 
     id: str
@@ -66,6 +69,7 @@ class GroundingPrediction:
     declined: bool
     probability: float
     milliseconds: float
+    judge: str = "encoder"
 
     def to_json(self) -> str:
         """`{"id", "reply", "declined"}` as one line."""
@@ -85,6 +89,9 @@ class GroundingSummary:
         declined: Those of them that were declined.
         invented: Replies that state something that their evidence does not support.
         median_milliseconds: Median time from the evidence to the reply.
+        asked: Cases in which the generator was asked.
+        area: How well the probability tells one kind of case from the other: area under the ROC curve, None where
+            there is only one kind.
     """
 
     answerable: int
@@ -94,6 +101,8 @@ class GroundingSummary:
     declined: int
     invented: int
     median_milliseconds: float
+    asked: int
+    area: float | None
 
 
 def read_grounding_cases(path: Path) -> list[GroundingCase]:
@@ -180,6 +189,7 @@ def evaluate_grounding(
             declined=answer.declined,
             probability=answer.probability,
             milliseconds=(time.perf_counter() - started) * 1000,
+            judge=next(e.judge for e in answer.events if isinstance(e, AnswerabilityJudged)),
         )
 
 
@@ -199,7 +209,18 @@ def summarise_grounding(
         declined=sum(said.declined for said in cannot),
         invented=sum(not said.declined and _invents(case, said.reply) for case, said in pairs),
         median_milliseconds=statistics.median([said.milliseconds for _, said in pairs] or [0.0]),
+        asked=sum(said.judge.startswith("generator") for _, said in pairs),
+        area=_area([said.probability for _, said in can], [said.probability for said in cannot]),
     )
+
+
+def _area(higher: Sequence[float], lower: Sequence[float]) -> float | None:
+    """How often one of `higher` is above one of `lower`; a tie counts half."""
+    if not higher or not lower:
+        return None
+    ordered = sorted(lower)
+    below = sum(bisect_left(ordered, value) + bisect_right(ordered, value) for value in higher)
+    return below / (2 * len(higher) * len(lower))
 
 
 def _invents(case: GroundingCase, reply: str) -> bool:

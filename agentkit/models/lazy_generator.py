@@ -7,9 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from agentkit.models.protocols import StateReader
+
 if TYPE_CHECKING:
     from agentkit.messages import Message, ToolSpec
-    from agentkit.models.protocols import ChoiceRequest, Delta, GenerationRequest, Generator
+    from agentkit.models.protocols import (
+        ChoiceRequest,
+        Delta,
+        GenerationRequest,
+        Generator,
+        StateRequest,
+        Vectors,
+    )
 
 
 class LazyGenerator:
@@ -55,6 +64,12 @@ class LazyGenerator:
     def choose(self, request: ChoiceRequest) -> tuple[float, ...]:
         """See `Generator`; waits. Raises what loading raised."""
         return self._loaded().choose(request)
+
+    def state(self, request: StateRequest) -> Vectors:
+        """See `StateReader`; waits. Raises what loading raised."""
+        loaded = self._loaded()
+        assert isinstance(loaded, StateReader)  # only models of this process are loaded lazily
+        return loaded.state(request)
 
     def close(self) -> None:
         """See `Generator`; waits for a loading that has begun."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from agentkit.errors import ConstraintUnmet, ContextOverflow
@@ -27,9 +28,11 @@ from agentkit.models.protocols import (
     FreeText,
     GenerationRequest,
     ReplyStart,
+    StateRequest,
     TextChunk,
     Usage,
 )
+from agentkit.models.state_reading import StateReading
 from agentkit.models.tokens import Detokenizer, TokenCodec
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from agentkit.models.engine.prefix_files import PrefixFiles
     from agentkit.models.folder import ModelFolder
     from agentkit.models.progress import Progress
+    from agentkit.models.protocols import Vectors
 
 
 _KEPT_BYTES: Final = 256 * 1024 * 1024
@@ -81,6 +85,9 @@ class LocalGenerator:
         beginnings = [codec.encode_text(beginning)[0] for beginning in dialect.calls.beginnings]
         self._call_beginnings = sorted({*beginnings, *encode(dialect.calls.opening, codec)[:1]})
         self._engine: Engine | None = Engine(network, _KEPT_BYTES, files)
+        self._states = StateReading(
+            network, files, partial(self._prompt, tools=(), prefix=""), context_length
+        )
         self._earlier = EarlierReplies()
 
     @classmethod
@@ -189,6 +196,11 @@ class LocalGenerator:
         *of_texts, call = scores
         texts = iter(of_texts)
         return tuple(next(texts) if ids else call for ids in options)
+
+    def state(self, request: StateRequest) -> Vectors:
+        """See `StateReader`."""
+        self._open_engine()
+        return self._states.read(request)
 
     def close(self) -> None:
         """See `Generator`."""

@@ -253,6 +253,37 @@ class Generator(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StateRequest:
+    """What the model makes of a text, read from its hidden vectors instead of its probabilities.
+
+    Args:
+        messages: The transcript.
+        layer: After so many layers; the layers above are not computed.
+        unread: How the last message begins. The vectors of what follows are averaged, the last 64 tokens at most, up to
+            where a reply would begin.
+        static: See `GenerationRequest`.
+    """
+
+    messages: Sequence[Message]
+    layer: int
+    unread: str
+    static: int = 0
+
+
+@runtime_checkable
+class StateReader(Protocol):
+    """A generator in this process whose hidden vectors can be read."""
+
+    def state(self, request: StateRequest) -> Vectors:
+        """Two vectors of a prompt, float32 [2, d]: at its end, and the mean over what is read.
+
+        Raises:
+            ContextOverflow: The prompt does not fit the context window.
+        """
+        ...
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """A model that turns texts into unit vectors."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pydantic import JsonValue
 
@@ -26,11 +26,15 @@ from agentkit.models.protocols import (
     Grammar,
     JsonSchema,
     Regex,
+    StateRequest,
     TextChunk,
     Usage,
 )
 from agentkit.models.schema_check import violations
 from agentkit.testing.byte_tokenizer import ByteTokenizer
+
+if TYPE_CHECKING:
+    from agentkit.models.protocols import Vectors
 
 
 class ScriptError(AssertionError):
@@ -80,6 +84,19 @@ class Chooses:
 
 
 @dataclass(frozen=True)
+class Holds:
+    """An answer to `state`.
+
+    Args:
+        vectors: The two vectors, [2, d].
+        expect: Text that the request's last message must contain.
+    """
+
+    vectors: Vectors
+    expect: str = ""
+
+
+@dataclass(frozen=True)
 class Fails:
     """A generation that raises.
 
@@ -92,7 +109,7 @@ class Fails:
     expect: str = ""
 
 
-ScriptStep: TypeAlias = Says | Calls | Chooses | Fails
+ScriptStep: TypeAlias = Says | Calls | Chooses | Holds | Fails
 """What the generator does next."""
 
 
@@ -116,7 +133,7 @@ class ScriptedGenerator:
     steps: Sequence[ScriptStep]
     name: str = "scripted"
     context_length: int = 1_000_000
-    requests: list[GenerationRequest | ChoiceRequest] = field(default_factory=list)
+    requests: list[GenerationRequest | ChoiceRequest | StateRequest] = field(default_factory=list)
     """Every request so far."""
     closed: bool = False
 
@@ -154,8 +171,9 @@ class ScriptedGenerator:
         step = self._next(request)
         if isinstance(step, Fails):
             raise step.error
-        if isinstance(step, Chooses):
-            raise ScriptError(f"{self._place} is a choice, but a reply is asked for")
+        if isinstance(step, Chooses | Holds):
+            kind = "choice" if isinstance(step, Chooses) else "state"
+            raise ScriptError(f"{self._place} is a {kind}, but a reply is asked for")
         if isinstance(step, Says):
             self._check_text(step.text, request)
             calls: tuple[ToolCall, ...] = ()
@@ -203,6 +221,15 @@ class ScriptedGenerator:
             values = list(given)
         return tuple(math.log(value) if value > 0 else -math.inf for value in values)
 
+    def state(self, request: StateRequest) -> Vectors:
+        """See `StateReader`."""
+        step = self._next(request)
+        if isinstance(step, Fails):
+            raise step.error
+        if not isinstance(step, Holds):
+            raise ScriptError(f"{self._place} is {step!r}, but a state is asked for")
+        return step.vectors
+
     def close(self) -> None:
         """See `Generator`."""
         self.closed = True
@@ -211,7 +238,7 @@ class ScriptedGenerator:
     def _place(self) -> str:
         return f"step {self._played} of {len(self.steps)}"
 
-    def _next(self, request: GenerationRequest | ChoiceRequest) -> ScriptStep:
+    def _next(self, request: GenerationRequest | ChoiceRequest | StateRequest) -> ScriptStep:
         self.requests.append(request)
         last = text_of(request.messages[-1]) if request.messages else ""
         if self._played == len(self.steps):

@@ -71,6 +71,39 @@ def test_an_unanswerable_question_is_declined_and_a_person_is_offered() -> None:
     assert "call 0800 123" in reply.text
 
 
+FAQ = [
+    Evidence(
+        "Yes, at the till. They are valid for *three* years.",
+        "faq.csv#2",
+        "Do you sell gift cards?",
+        pair=True,
+    ),
+    Evidence("Within 30 days.", "faq.csv#3", "How long can I return an item?", pair=True),
+]
+
+
+def test_a_stored_question_that_is_asked_again_is_answered_word_for_word_without_a_judge() -> None:
+    reply = answer("do you sell gift cards", [*SHOP, *FAQ], answerable=False)
+    assert reply.text == "Yes, at the till. They are valid for *three* years."
+    assert (reply.source, reply.citations, reply.declined) == ("quoted", ("faq.csv#2",), False)
+    (judged,) = reply.events
+    assert isinstance(judged, AnswerabilityJudged)
+    assert (judged.judge, judged.answerable) == ("stored question", True)
+
+
+def test_a_stored_question_that_is_only_similar_is_left_to_the_judge() -> None:
+    assert answer("Do you sell shoes?", FAQ, answerable=False).declined
+    assert answer(
+        "Do you sell gift cards?", [Evidence("Yes.", "x.md", "Do you sell gift cards?")], answerable=False
+    ).declined
+
+
+def test_of_two_stored_answers_to_the_same_question_none_is_given_for_sure() -> None:
+    two = [FAQ[0], Evidence("No, sorry.", "old.csv#9", "Do you sell gift cards?", pair=True)]
+    assert answer("Do you sell gift cards?", two, answerable=False).declined
+    assert not answer("Do you sell gift cards?", [FAQ[0], FAQ[0]], answerable=False).declined
+
+
 @pytest.mark.parametrize("evidence", [[], [Evidence("", "empty.md")], [Evidence(" \n#\n", "marks.md")]])
 def test_without_anything_to_quote_a_question_is_declined(evidence: list[Evidence]) -> None:
     assert answer("What does pickup cost?", evidence).declined

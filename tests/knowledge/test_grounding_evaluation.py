@@ -88,12 +88,15 @@ def test_rates_count_right_replies_refusals_and_inventions(tmp_path: Path) -> No
         GroundingPrediction("b", "Pickup costs 21 EUR.", False, 0.9, 20),
         GroundingPrediction("c", "I do not know what 77 EUR are for.", True, 0.1, 30),
         GroundingPrediction("d", "I do not know.", True, 0.1, 40),
-        GroundingPrediction("e", "Pickup costs 19 EUR.", False, 0.9, 50),
+        GroundingPrediction("e", "Pickup costs 19 EUR.", False, 0.9, 50, "generator+encoder"),
     ]
     summary = summarise_grounding(said, cases)
     assert (summary.answerable, summary.right, summary.wrongly_declined) == (3, 1, 1)
     assert (summary.unanswerable, summary.declined, summary.invented) == (2, 1, 1)
     assert summary.median_milliseconds == 30
+    assert summary.asked == 1
+    assert summary.area == pytest.approx((1 + 0.5 + 1 + 0.5 + 0.5 + 0) / 6)
+    assert summarise_grounding(said[:3], cases).area is None
     assert summarise_grounding([], cases).median_milliseconds == 0
 
 

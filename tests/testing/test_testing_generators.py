@@ -5,6 +5,7 @@ import threading
 import time
 from typing import Any
 
+import numpy
 import pytest
 
 from agentkit.errors import ConstraintUnmet
@@ -28,6 +29,7 @@ from agentkit.testing import (
     Calls,
     Chooses,
     Fails,
+    Holds,
     RandomGenerator,
     Says,
     ScriptedGenerator,
@@ -102,6 +104,7 @@ def test_an_error_inside_the_block_is_not_hidden_by_unused_steps() -> None:
 WRONG: list[tuple[ScriptStep, dict[str, Any], str]] = [
     (Says("x", expect="order"), {"said": "Hello"}, "expects 'order' in the last message"),
     (Chooses([1.0]), {}, "is a choice, but a reply is asked for"),
+    (Holds(numpy.zeros((2, 3), numpy.float32)), {}, "is a state, but a reply is asked for"),
     (Says("Hello"), {"constraint": CallTools(allow_text=False)}, "a call is required"),
     (Says("maybe"), {"constraint": Regex("yes|no")}, "does not satisfy"),
     (Says("yes!"), {"constraint": Grammar('start: "yes" | "no"')}, "does not satisfy"),

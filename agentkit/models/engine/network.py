@@ -13,7 +13,7 @@ attention: Ainslie et al. 2023, arXiv 2305.13245.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -89,7 +89,7 @@ class DecoderNetwork:
         embedding: [vocabulary, d], any floating point format.
         layers: Its layers, first to last.
         norm: [d].
-        output: d -> vocabulary.
+        output: d -> vocabulary; None: a pass gives the hidden vectors of the last layer instead of logits.
         compute: Number format between the products.
         kept: Number format of the states.
         number_format: What the products compute in, for whoever keeps the states elsewhere.
@@ -102,7 +102,7 @@ class DecoderNetwork:
         embedding: torch.Tensor,
         layers: Sequence[Layer],
         norm: torch.Tensor,
-        output: Linear,
+        output: Linear | None,
         compute: torch.dtype,
         kept: torch.dtype,
         number_format: str,
@@ -117,6 +117,22 @@ class DecoderNetwork:
         self.number_format = number_format
         steps = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
         self._frequencies = 1.0 / shape.rotary_base**steps  # [head_size / 2]
+
+    def lower(self, layers: int) -> DecoderNetwork:
+        """The first layers by themselves: a pass gives their hidden vectors, float32 [sum of keep, d], not logits.
+
+        The weights are those of this network; the states are other ones.
+        """
+        return DecoderNetwork(
+            replace(self.shape, layers=layers),
+            embedding=self._embedding,
+            layers=self._layers[:layers],
+            norm=self._norm,
+            output=None,
+            compute=self._compute,
+            kept=self._kept,
+            number_format=f"{self.number_format}, {layers} layers",
+        )
 
     @property
     def bytes_per_token(self) -> int:
@@ -158,8 +174,10 @@ class DecoderNetwork:
             for feed in feeds:
                 assert isinstance(feed.states, KeyValueStates)
                 feed.states.length += len(feed.tokens)
-            # 3. Logits where somebody wants them.
+            # 3. Logits, or the hidden vectors, where somebody wants them.
             rows = _kept_rows(feeds)
+            if self._output is None:
+                return hidden[rows].float()
             if not rows:
                 return torch.empty(0, self.shape.vocabulary)
             return self._output.of_normed(hidden[rows], self._norm, epsilon).float()

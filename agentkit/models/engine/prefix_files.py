@@ -44,6 +44,14 @@ class PrefixFiles:
         self._known: set[Path] = set()  # on the disk, or not to be had there
         self._written = 0
 
+    def of(self, part: str) -> PrefixFiles:
+        """The same folder, for a part of the network.
+
+        Args:
+            part: Which; what else the states depend on.
+        """
+        return PrefixFiles(self._folder, f"{self._network} {part}")
+
     def fetch(self, static: Sequence[int], tree: PrefixTree, states: States) -> None:
         """Put the states of a static beginning into the tree, if they are on the disk and not yet there.
 

@@ -1,13 +1,41 @@
-"""Probabilities of given continuations, read from the model without writing anything."""
+"""What is read from a model without writing anything: probabilities of continuations, and hidden vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 
 from agentkit.models.engine.job import Job, Limits, Work
 from agentkit.models.protocols import FinishReason
+
+_MOST_READ: Final = 64
+"""Tokens whose vectors are wanted at once: not more than the smallest block that a prompt is computed in."""
+
+
+class Reading(Job[torch.Tensor]):
+    """Hidden vectors of a prompt, in the engine of a network's lower layers; one item, float32 [2, d]: that of the last
+    token, and the mean over the last ones.
+
+    Args:
+        prompt: Token ids, at least one.
+        read: Over how many of them the mean is taken; 64 at most.
+        work: Counts what this costs.
+    """
+
+    def __init__(self, prompt: Sequence[int], read: int, work: Work) -> None:
+        super().__init__(prompt, Limits(0), work)
+        self.keep = max(1, min(read, _MOST_READ, len(prompt)))
+
+    def advance(self, logits: torch.Tensor) -> None:
+        """See `Job`; hidden vectors take the place of logits: float32 [keep, d]."""
+        self.outbox.append(torch.stack((logits[-1], logits.mean(0))))
+        self.ended = True
+
+    def interrupt(self, reason: FinishReason) -> None:
+        """See `Job`; this ends one whose caller has gone away."""
+        self.ended = True
 
 
 class Scoring(Job[list[float]]):
