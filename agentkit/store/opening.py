@@ -31,6 +31,7 @@ _PRAGMAS: Final = (
     "PRAGMA checkpoint_fullfsync = ON",
     "PRAGMA journal_size_limit = 67108864",  # a write-ahead log that once grew is cut back to 64 MB
 )
+_READER_PRAGMAS: Final = (*_PRAGMAS[1:4], "PRAGMA query_only = ON")
 _WAIT: Final = 0.02  # seconds between two attempts to switch to WAL
 
 
@@ -56,11 +57,11 @@ def open_connection(path: Path, *, busy_timeout: float, on_write: WriteHook | No
         )
     _prepare(path)
     _inspect(path, busy_timeout)
-    database = _connect(path, busy_timeout)
-    connection = Connection(database, path, on_write)
+    connection = Connection(_connect(path, busy_timeout), _connect(path, busy_timeout), path, on_write)
     with ExitStack() as when_it_fails:
         when_it_fails.callback(connection.close)
         _set_up(connection, busy_timeout)
+        connection.set_up_reader(_READER_PRAGMAS)
         when_it_fails.pop_all()
     return connection
 
