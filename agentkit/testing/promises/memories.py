@@ -1,25 +1,18 @@
-"""Memories and their vectors, and how a reader learns that something changed."""
+"""Promises about memories and their vectors, and how a reader learns that something changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy
-import pytest
 
 from agentkit.errors import InputRejected, RecordNotFound
-from agentkit.store.protocol import MemoryMark, NewMemory, UserStore
-from tests.store.samples import memory, open_store, say, unit
+from agentkit.store.protocol import NewMemory, UserStore
+from agentkit.store.records import MemoryMark
+from agentkit.testing.promises.registry import of_a_user, refused
+from agentkit.testing.promises.samples import memory, say, unit
 
 
-@pytest.fixture
-def ada(tmp_path: Path) -> Iterator[UserStore]:
-    with open_store(tmp_path) as store:
-        yield store.for_user("shop", "ada")
-
-
-def test_a_memory_reads_back_with_its_vector_and_its_trust(ada: UserStore) -> None:
+@of_a_user
+def _a_memory_reads_back_with_its_vector_and_its_trust(ada: UserStore) -> None:
     vector = unit(0.1, -0.7, 0.3)
     memory_id = ada.add_memory(NewMemory("fact", "the sofa is grey", "untrusted", 0.25, "e1", vector))
     [record] = ada.memory([memory_id])
@@ -31,7 +24,8 @@ def test_a_memory_reads_back_with_its_vector_and_its_trust(ada: UserStore) -> No
     numpy.testing.assert_array_equal(vectors, vector[None])
 
 
-def test_memories_are_listed_oldest_first_and_by_kind(ada: UserStore) -> None:
+@of_a_user
+def _memories_are_listed_oldest_first_and_by_kind(ada: UserStore) -> None:
     for number in range(3):
         ada.add_memory(memory(f"fact {number}"))
     ada.add_memory(NewMemory("message", "a message", "user", 0.1, "encoder-a", unit(1, 1, 1)))
@@ -40,12 +34,14 @@ def test_memories_are_listed_oldest_first_and_by_kind(ada: UserStore) -> None:
     assert [record.text for record in ada.memories("message")] == ["a message"]
 
 
-def test_memories_come_in_the_order_asked_and_lost_ones_are_left_out(ada: UserStore) -> None:
+@of_a_user
+def _memories_come_in_the_order_asked_and_lost_ones_are_left_out(ada: UserStore) -> None:
     first, second = (ada.add_memory(memory(text)) for text in ("first", "second"))
     assert [record.text for record in ada.memory([second, "no such", first])] == ["second", "first"]
 
 
-def test_vectors_of_another_encoder_are_left_out_and_counted(ada: UserStore) -> None:
+@of_a_user
+def _vectors_of_another_encoder_are_left_out_and_counted(ada: UserStore) -> None:
     ada.add_memory(memory("a"))
     ada.add_memory(NewMemory("fact", "b", "user", 0.5, "encoder-b", unit(1, 2)))
     ada.add_memory(NewMemory("fact", "c", "user", 0.5, "", None))
@@ -55,7 +51,8 @@ def test_vectors_of_another_encoder_are_left_out_and_counted(ada: UserStore) -> 
     assert ada.memory_vectors("encoder-c")[1].shape == (0, 0)
 
 
-def test_only_what_came_since_a_mark_is_read(ada: UserStore) -> None:
+@of_a_user
+def _only_what_came_since_a_mark_is_read(ada: UserStore) -> None:
     assert ada.memory_changes("encoder-a").mark == MemoryMark(added=0, rewritten=0)
     ada.add_memory(memory("a"))
     first = ada.memory_changes("encoder-a")
@@ -65,7 +62,8 @@ def test_only_what_came_since_a_mark_is_read(ada: UserStore) -> None:
     assert (second.ids, second.complete) == ((added,), False)
 
 
-def test_a_removed_or_rewritten_memory_makes_everything_new(ada: UserStore) -> None:
+@of_a_user
+def _a_removed_or_rewritten_memory_makes_everything_new(ada: UserStore) -> None:
     first, second = (ada.add_memory(memory(text)) for text in ("first", "second"))
     mark = ada.memory_changes("encoder-a").mark
     ada.remove_memory(first)
@@ -77,38 +75,42 @@ def test_a_removed_or_rewritten_memory_makes_everything_new(ada: UserStore) -> N
     assert ada.memory_vectors("encoder-b")[0] == (second,)
 
 
-def test_the_number_of_a_removed_memory_is_not_used_again(ada: UserStore) -> None:
+@of_a_user
+def _the_number_of_a_removed_memory_is_not_used_again(ada: UserStore) -> None:
     ids = [ada.add_memory(memory(text)) for text in ("first", "second")]
     ada.remove_memory(ids[-1])
     ada.add_memory(memory("third"))
     assert [record.seq for record in ada.memories()] == [0, 2]
-    with pytest.raises(RecordNotFound):
+    with refused(RecordNotFound):
         ada.remove_memory(ids[-1])
 
 
-def test_new_vectors_are_set_for_all_or_for_none(ada: UserStore) -> None:
+@of_a_user
+def _new_vectors_are_set_for_all_or_for_none(ada: UserStore) -> None:
     first = ada.add_memory(memory("first"))
-    with pytest.raises(RecordNotFound, match="no such"):
+    with refused(RecordNotFound):
         ada.set_memory_vectors("encoder-b", {first: unit(1, 2), "no such": unit(1, 2)})
     assert ada.memory_vectors("encoder-a")[0] == (first,)
 
 
-def test_a_memory_of_a_turn_names_its_conversation(ada: UserStore) -> None:
+@of_a_user
+def _a_memory_of_a_turn_names_its_conversation(ada: UserStore) -> None:
     conversation = ada.new_conversation()
     turn_id = say(ada, conversation, "hello there")
     ada.add_memory(memory("said by a tool", turn_id=turn_id))
     assert {record.conversation_id for record in ada.memories()} == {conversation}
-    with pytest.raises(RecordNotFound):
+    with refused(RecordNotFound):
         ada.add_memory(memory("of a turn that is not there", turn_id="no such"))
 
 
-def test_a_memory_that_cannot_be_stored_is_refused(ada: UserStore) -> None:
-    with pytest.raises(InputRejected):
+@of_a_user
+def _a_memory_that_cannot_be_stored_is_refused(ada: UserStore) -> None:
+    with refused(InputRejected):
         ada.add_memory(memory("\ud800"))
-    with pytest.raises(ValueError, match="or neither"):
+    with refused(ValueError):
         NewMemory("fact", "x", "user", 0.5, "", unit(1, 2))
-    with pytest.raises(ValueError, match="or neither"):
+    with refused(ValueError):
         NewMemory("fact", "x", "user", 0.5, "e", None)
-    with pytest.raises(ValueError, match="is \\[dimension\\]"):
+    with refused(ValueError):
         NewMemory("fact", "x", "user", 0.5, "e", unit(1, 2)[None])
     assert ada.memories() == []
