@@ -121,6 +121,29 @@ def bench(
     bench_command.bench(plan, output, as_json=as_json)
 
 
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0, help="How long messages are sent.")] = 1.0,
+    kill_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between two kills, on average; 0: none.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(help="Decides messages and kills.")] = 0,
+    workers: Annotated[int, typer.Option(min=2, help="Processes; the first is never killed.")] = 3,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="An empty folder for database and ledgers.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Kill agents while they answer, and check that nothing was lost, torn, doubled or out of order.
+
+    Several processes answer messages from one database on this machine's disk, without models, and are killed again
+    and again. Exits with 1 if one of the six promises of the store was broken.
+    """
+    from agentkit.cli import soak as soak_command  # with the doubles that play the models
+
+    soak_command.soak(minutes, kill_every, seed, workers, folder, as_json=as_json)
+
+
 def main() -> None:
     """Run the program; an error that a user can cause ends it with a message, not with a traceback."""
     # Weights are fetched by agentkit itself; a library that asks a hub at start-up would only wait for it.
