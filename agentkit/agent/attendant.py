@@ -114,7 +114,9 @@ class Attendant:
                     return
                 claim = self._claim(store, conversation)
                 if claim is None or record.turn_id is None:
-                    record = store.accepted(record.id)  # the claim, or another worker, may have begun its turn
+                    record = store.accepted(
+                        record.id
+                    )  # the claim, or another worker, may have begun its turn
                 if claim is not None and record.turn_id == claim.turn.turn.id:
                     yield from self._run(store, claim, profile)
                     return

@@ -89,8 +89,18 @@ def demo(
 def doctor(
     bot: Annotated[Path | None, typer.Argument(help="A bot folder to look at, too.")] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Also compare the hash of every weight file.")] = False,
+    recover: Annotated[
+        Path | None,
+        typer.Option(metavar="DATABASE", help="Save what is readable of a damaged database into a new file."),
+    ] = None,
+    new: Annotated[
+        Path | None, typer.Option("--out", help="The new file; by default DATABASE with .recovered.db.")
+    ] = None,
 ) -> None:
     """Look at this machine and say what works, what does not, and what to do about it."""
+    if recover is not None:
+        doctor_command.recover_database(recover, new)
+        return
     doctor_command.doctor(bot, deep=deep)
 
 
