@@ -194,7 +194,7 @@ class _Connection:
                 rows.append(row)
         except apsw.Error as error:
             problem = sqlite3.OperationalError(str(error))
-            problem.sqlite_errorcode = getattr(error, "result", 0)
+            problem.sqlite_errorcode = 10 if isinstance(error, apsw.IOError) else 1
             raise problem from error
         return _Cursor(rows, self._inner.last_insert_rowid())
 
