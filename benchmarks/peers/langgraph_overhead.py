@@ -40,7 +40,7 @@ def look() -> str:
 
 agent = create_agent(Scripted(), [look], system_prompt="You are a shop.")
 walls, count = [], int(sys.argv[1])
-for number in range(count + 20):
+for _ in range(count + 20):
     begun = time.perf_counter()
     said = agent.invoke({"messages": [{"role": "user", "content": "my order is late, please look it"}]})
     walls.append((time.perf_counter() - begun) * 1000)

@@ -29,7 +29,7 @@ def look() -> str:
 
 
 walls, count = [], int(sys.argv[1])
-for number in range(count + 20):
+for _ in range(count + 20):
     begun = time.perf_counter()
     assert agent.run_sync("my order is late, please look it").output == "The order is in Porto."
     walls.append((time.perf_counter() - begun) * 1000)
