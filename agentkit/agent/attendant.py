@@ -10,13 +10,13 @@ import contextlib
 import threading
 import time
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
 from agentkit.agent.loop import commit, run_turn
+from agentkit.agent.questions import Questions
 from agentkit.agent.reply import Reply, fold
 from agentkit.agent.turn import Turn, Wiring
 from agentkit.errors import AgentKitError, Busy, LeaseLost, StoreError
@@ -27,8 +27,6 @@ from agentkit.store.protocol import BusyPolicy, Claim, InboxRecord, JournalRow, 
 
 _SECONDS_BEYOND_A_TURN: Final = 30.0
 """A lease is longer than a turn may take: perceiving and storing are not under the limit."""
-
-_MOST_NOTED: Final = 1024  # conversations whose last question is kept in memory
 
 _LOOK_AGAIN: Final = 0.1  # seconds after which a waiting thread looks what other processes did
 
@@ -57,8 +55,7 @@ class Attendant:
             str, Mapping[str, JsonValue]
         ] = {}  # by conversation: of those who wait for a reply
         self._unread: dict[str, Claim] = {}  # by conversation: claims of streams that nobody reads yet
-        # By conversation: the number of its last turn and the question that ended it; saves reading a whole trace.
-        self._asked: OrderedDict[str, tuple[int, ArgumentAsked | None]] = OrderedDict()
+        self._questions = Questions()
         self._left: dict[str, Lease] = {}  # by conversation: leases that could not be given back
 
     def answer(
@@ -161,8 +158,8 @@ class Attendant:
         turn = self._turn(store.under(claim.lease), claim, profile, settle)
         self._stops[turn.conversation_id] = turn.stop
         try:
-            yield from _until_stopped(turn, self._pending_question(turn, claim.turn.turn.seq))
-            self._note_question(turn, claim.turn.turn.seq)
+            yield from _until_stopped(turn, self._questions.before(turn, claim.turn.turn.seq))
+            self._questions.note(turn, claim.turn.turn.seq)
         except StoreError:
             turn.committed = (
                 True  # what cannot be written cannot be closed either; somebody else does it later
@@ -207,22 +204,6 @@ class Attendant:
         turn.recorded = [step.message for step in left.steps]
         turn.journal = {row.call.id: row for row in left.journal}
         return turn
-
-    def _pending_question(self, turn: Turn, seq: int) -> ArgumentAsked | None:
-        """The question that ended the previous turn, if it ended with one."""
-        if seq == 0:
-            return None
-        number, asked = self._asked.get(turn.conversation_id, (-1, None))
-        if number == seq - 1:
-            return asked
-        previous = turn.store.turns(turn.conversation_id, last=2)[0]
-        return _question_in(turn.store.events(previous.id))
-
-    def _note_question(self, turn: Turn, seq: int) -> None:
-        self._asked[turn.conversation_id] = (seq, _question_in(turn.events))
-        self._asked.move_to_end(turn.conversation_id)
-        if len(self._asked) > _MOST_NOTED:
-            self._asked.popitem(last=False)
 
     def _stop(self, conversation: str) -> None:
         """Stop the turn of a conversation at once where it runs here; other processes read it in the store."""
@@ -271,8 +252,3 @@ def _ending(turn: Turn, reason: str) -> tuple[Event, ...]:
         Replied(text=turn.wiring.replies.interrupted(), source="interrupted"),
         TurnFinished(turn_id=turn.turn_id, milliseconds=milliseconds),
     )
-
-
-def _question_in(events: Sequence[Event]) -> ArgumentAsked | None:
-    asked = [event for event in events if isinstance(event, ArgumentAsked)]
-    return asked[-1] if asked else None
