@@ -1,9 +1,9 @@
-"""Finding memories again by meaning: exact search over the vectors of one user.
+"""Finding memories again: by meaning, words, age and importance, over the memories of one user.
 
-The similarity of two unit vectors is their dot product, so a search is one matrix-vector product over all
-memories of the user. Exact search over 10,000 memories takes about a millisecond; an index that approximates
-would pay off a hundred times further. The matrix stays in memory between searches, and the store says cheaply
-whether anybody, in any process, added or changed something since.
+The similarity of two unit vectors is their dot product, so the meaning part of a search is one matrix-vector product
+over all memories of the user; the words part is BM25 over the same memories (`words`). Exact search over 10,000
+memories takes a few milliseconds; an index that approximates would pay off a hundred times further. Both stay in
+memory between searches, and the store says cheaply whether anybody, in any process, added or changed something since.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Final
 import numpy
 
 from agentkit.events import Recollection
+from agentkit.memory.index import MemoryIndex
 from agentkit.memory.remembering import FACT_IMPORTANCE, MESSAGE_IMPORTANCE
 from agentkit.messages import TrustLabel
 from agentkit.models.protocols import Encoder
 from agentkit.store.protocol import UserStore
-from agentkit.store.records import MemoryChanges, MemoryKind, MemoryMark, MemoryRecord, NewMemory
+from agentkit.store.records import MemoryKind, MemoryMark, MemoryRecord, NewMemory
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from agentkit.models.protocols import Vectors
 
 _SAME_MEANING: Final = 0.97  # cosine above which two texts with the same numbers say the same
@@ -34,7 +37,7 @@ _BATCH: Final = 64  # texts embedded at once
 
 
 class Recall:
-    """The memories of one user, found by meaning. Threads may share it.
+    """The memories of one user. Threads may share it.
 
     Args:
         user_store: The user's part of a store; memories of anybody else cannot be reached through it.
@@ -46,8 +49,7 @@ class Recall:
         self._encoder = encoder
         self._lock = threading.Lock()
         self._mark: MemoryMark | None = None
-        self._ids: list[str] = []
-        self._matrix: Vectors = numpy.zeros((0, encoder.dimension), dtype=numpy.float32)
+        self._index = MemoryIndex(encoder.dimension)
         self._stale = 0
 
     def search(
@@ -56,37 +58,45 @@ class Recall:
         limit: int = 5,
         min_similarity: float = 0.3,
         *,
+        words: str = "",
         kind: MemoryKind | None = None,
         exclude_conversation: str | None = None,
+        first_turn: int = 0,
     ) -> list[Recollection]:
-        """The memories that are nearest in meaning, best first.
+        """The memories that fit best, best first.
 
         Args:
             query: A text, or its vector, float32 [dimension] of length 1.
             limit: At most so many.
-            min_similarity: Cosine below which a memory has nothing to do with the query; 0.3 suits MiniLM.
+            min_similarity: Cosine, and what common words add to it, below which a memory has nothing to do with the
+                query; 0.3 suits MiniLM.
+            words: The text of the query where only its vector was given.
             kind: Only facts or only messages.
             exclude_conversation: Leave out what comes from this conversation: it is in the prompt anyway.
+            first_turn: Leave out only turns of it from this number on: earlier ones are not in the prompt any more.
 
         Returns:
             Texts that say the same appear once, as a fact rather than a message, and then the newest.
         """
-        vector = self._encoder.encode([query])[0] if isinstance(query, str) else query
+        if isinstance(query, str):
+            vector, words = self._encoder.encode([query])[0], query
+        else:
+            vector = query
         with self._lock:
             self._refresh()
-            ids, matrix = self._ids, self._matrix[: len(self._ids)]
-        # One thread: for so little work, waiting for a second one costs more than it helps.
-        similarities = numpy.vecdot(matrix, numpy.asarray(vector, dtype=numpy.float32))
+            ids, matrix = self._index.ids, self._index.view()
+            cosine, fits, scores = self._index.scores(vector, words)
+            allowed = self._index.eligible(kind, exclude_conversation, first_turn)
+        rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
         kept: list[tuple[int, MemoryRecord]] = []
-        for looked_at, row in enumerate(_best_first(similarities, limit + _FURTHER, min_similarity)):
+        for looked_at, row in enumerate(_best_first(scores, rows, limit + _FURTHER)):
             if len(kept) >= limit and looked_at >= limit + _FURTHER:
                 break
             for record in self._store.memory([ids[row]]):
-                if (kind is None or record.kind == kind) and (
-                    exclude_conversation is None or record.conversation_id != exclude_conversation
-                ):
-                    _keep(kept, row, record, matrix)
-        return [_recollection(record, float(similarities[row])) for row, record in kept[:limit]]
+                _keep(kept, row, record, matrix)
+        return [
+            _recollection(record, float(cosine[row]), float(scores[row])) for row, record in kept[:limit]
+        ]
 
     def remember(
         self,
@@ -138,22 +148,11 @@ class Recall:
         """Take what was added since the last search; everything, when something was removed or replaced."""
         changes = self._store.memory_changes(self._encoder.id, self._mark)
         if changes.complete:
-            self._ids, self._stale = [], 0
+            self._index, self._stale = MemoryIndex(self._encoder.dimension), 0
         if changes.ids:
-            self._append(changes)
+            self._index.add(changes)
         self._mark = changes.mark
         self._stale += changes.stale
-
-    def _append(self, changes: MemoryChanges) -> None:
-        used, needed = len(self._ids), len(self._ids) + len(changes.ids)
-        if needed > len(self._matrix) or used == 0:
-            # A new array, never a resized one: a search in another thread may still read the old one. Room
-            # for half as many again keeps appending cheap.
-            grown = numpy.zeros((needed + needed // 2, self._encoder.dimension), dtype=numpy.float32)
-            grown[:used] = self._matrix[:used]
-            self._matrix = grown
-        self._matrix[used:needed] = changes.vectors
-        self._ids = [*self._ids, *changes.ids]
 
 
 class RecallPool:
@@ -181,17 +180,16 @@ class RecallPool:
         return recall
 
 
-def _best_first(similarities: Vectors, count: int, least: float) -> Iterator[int]:
-    """Rows by falling similarity, newer ones first among equals; sorts only as many as are looked at."""
-    rows = numpy.flatnonzero(similarities >= least)
+def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Iterator[int]:
+    """Some rows by falling score, newer ones first among equals; sorts only as many as are looked at."""
     done = 0
     while done < len(rows):
         count = min(max(count, 1), len(rows))
         top = rows
         if count < len(rows):
-            cut = numpy.partition(similarities[rows], len(rows) - count)[len(rows) - count]
-            top = rows[similarities[rows] >= cut]
-        ordered = top[numpy.lexsort((-top, -similarities[top]))]
+            cut = numpy.partition(scores[rows], len(rows) - count)[len(rows) - count]
+            top = rows[scores[rows] >= cut]
+        ordered = top[numpy.lexsort((-top, -scores[top]))]
         yield from ordered[done:].tolist()
         done, count = len(ordered), len(ordered) * 4
 
@@ -207,6 +205,9 @@ def _keep(kept: list[tuple[int, MemoryRecord]], row: int, record: MemoryRecord, 
 
 
 def _says_the_same(one: MemoryRecord, other: MemoryRecord, similarity: float) -> bool:
+    """Whether `one` adds nothing to `other`, which fits better."""
+    if one.turn_id is not None and one.turn_id == other.turn_id and (one.kind, other.kind) == ("message", "fact"):
+        return True
     words, other_words = _words(one.text), _words(other.text)
     if similarity >= _MOSTLY_THE_SAME and one.kind != other.kind:
         # A message that says little beyond the fact that was taken from it.
@@ -225,12 +226,15 @@ def _numbers(words: list[str]) -> set[str]:
     return {word for word in words if any(character.isdigit() for character in word)}
 
 
-def _recollection(record: MemoryRecord, similarity: float) -> Recollection:
+def _recollection(record: MemoryRecord, similarity: float, score: float) -> Recollection:
     return Recollection(
         memory_id=record.id,
         text=record.text,
         similarity=similarity,
+        score=score,
         kind=record.kind,
         trust=record.trust,
         conversation_id=record.conversation_id,
+        turn_id=record.turn_id,
+        created_at=record.created_at,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from agentkit.errors import RecordNotFound
 from agentkit.store.connection import Row
 from agentkit.store.failures import storable, validated
-from agentkit.store.records import MemoryChanges, MemoryKind, MemoryMark, MemoryRecord, NewMemory
+from agentkit.store.records import MemoryChanges, MemoryHead, MemoryKind, MemoryMark, MemoryRecord, NewMemory
 from agentkit.store.user_rows import UserRows
 from agentkit.store.vectors import from_blobs, to_blob
 
@@ -44,8 +45,12 @@ _ALL_OF_KIND: Final = _COLUMNS + "AND memories.kind = ? ORDER BY memories.seq"
 _ONE: Final = _COLUMNS + "AND memories.id = ?"
 
 _VECTORS: Final = """
-SELECT id, encoder, dimension, vector FROM memories
-WHERE tenant = ? AND user = ? AND seq >= ? ORDER BY seq"""
+SELECT memories.id, memories.text, memories.kind, conversations.id AS conversation_id,
+    coalesce(turns.seq, -1) AS turn_seq, memories.importance, memories.created_at, memories.encoder,
+    memories.dimension, memories.vector
+FROM memories LEFT JOIN turns ON turns.number = memories.turn
+LEFT JOIN conversations ON conversations.number = turns.conversation
+WHERE memories.tenant = ? AND memories.user = ? AND memories.seq >= ? ORDER BY memories.seq"""
 
 _SET_VECTOR: Final = """
 UPDATE memories SET encoder = ?, dimension = ?, vector = ? WHERE id = ? AND tenant = ? AND user = ?
@@ -99,6 +104,7 @@ class MemoryRows(UserRows):
             mark=mark,
             complete=complete,
             ids=tuple(row["id"] for row in of_encoder),
+            heads=tuple(_head(row) for row in of_encoder),
             vectors=from_blobs("memories", of_encoder),
             stale=len(rows) - len(of_encoder),
         )
@@ -153,3 +159,14 @@ class MemoryRows(UserRows):
 
 def _record(row: Row) -> MemoryRecord:
     return validated(MemoryRecord, "memories", row["id"], dict(row))
+
+
+def _head(row: Row) -> MemoryHead:
+    return MemoryHead(
+        text=row["text"],
+        kind=row["kind"],
+        conversation_id=row["conversation_id"],
+        turn_seq=row["turn_seq"],
+        importance=row["importance"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
@@ -174,14 +174,26 @@ class MemoryMark(Value):
     rewritten: int
 
 
+class MemoryHead(NamedTuple):
+    """What a search knows of a memory beside its vector; `turn_seq` is -1 when it comes from no turn."""
+
+    text: str
+    kind: MemoryKind
+    conversation_id: str | None
+    turn_seq: int
+    importance: float
+    created_at: datetime
+
+
 @dataclass(frozen=True, eq=False)
 class MemoryChanges:
-    """The vectors that came since a mark.
+    """The memories with vectors that came since a mark.
 
     Args:
         mark: The state that these changes lead to.
         complete: True when everything has to be taken anew: no mark was given, or old rows were rewritten.
         ids: The memories, oldest first.
+        heads: One for each id.
         vectors: float32 [len(ids), dimension]; [0, 0] when there are none.
         stale: How many memories among the changes have no vector of this encoder.
     """
@@ -189,6 +201,7 @@ class MemoryChanges:
     mark: MemoryMark
     complete: bool
     ids: tuple[str, ...]
+    heads: tuple[MemoryHead, ...]
     vectors: Vectors
     stale: int
 
