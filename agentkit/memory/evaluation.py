@@ -74,7 +74,11 @@ def read_dialogues(folder: Path) -> list[Dialogue]:
     Raises:
         ConfigurationError: A file is missing or is not of this form; says where.
     """
-    folders = [folder] if (folder / _FILES[0]).is_file() else sorted(f.parent for f in folder.glob(f"*/{_FILES[0]}"))
+    folders = (
+        [folder]
+        if (folder / _FILES[0]).is_file()
+        else sorted(f.parent for f in folder.glob(f"*/{_FILES[0]}"))
+    )
     if not folders:
         raise ConfigurationError(
             f"{folder} holds no {_FILES[0]}, and no folder in it does.",
@@ -148,11 +152,10 @@ def _read(folder: Path) -> Dialogue:
     questions = {row.id: row.text for row in _rows(folder / "queries.jsonl") if row.id in relevant}
     if not questions:
         raise ConfigurationError(
-            f"No query of {folder / 'queries.jsonl'} has a turn in {path}.", hint="Compare the ids in the two files."
+            f"No query of {folder / 'queries.jsonl'} has a turn in {path}.",
+            hint="Compare the ids in the two files.",
         )
-    return Dialogue(
-        folder.name, turns, questions, {query: frozenset(relevant[query]) for query in questions}
-    )
+    return Dialogue(folder.name, turns, questions, {query: frozenset(relevant[query]) for query in questions})
 
 
 def _rows(path: Path) -> tuple[_Row, ...]:
@@ -173,12 +176,11 @@ def _lines(path: Path) -> list[str]:
         return [line for line in path.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as problem:
         raise ConfigurationError(
-            f"{path} cannot be read: {problem}.", hint="A data set has corpus.jsonl, queries.jsonl and qrels.tsv."
+            f"{path} cannot be read: {problem}.",
+            hint="A data set has corpus.jsonl, queries.jsonl and qrels.tsv.",
         ) from problem
 
 
 def mean_recall(scores: Sequence[RecallScore]) -> float:
     """The mean over the questions of all dialogues."""
     return sum(each.recall * each.questions for each in scores) / sum(each.questions for each in scores)
-
-

@@ -12,6 +12,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy
@@ -88,14 +89,16 @@ class Recall:
             cosine, fits, scores = self._index.scores(vector, words)
             allowed = self._index.eligible(kind, exclude_conversation, first_turn)
         rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
-        kept: list[tuple[int, MemoryRecord]] = []
-        for looked_at, row in enumerate(_best_first(scores, rows, limit + _FURTHER)):
-            if len(kept) >= limit and looked_at >= limit + _FURTHER:
+        kept: list[_Found] = []
+        for batch in _best_first(scores, rows, limit + _FURTHER):
+            if len(kept) >= limit:
                 break
-            for record in self._store.memory([ids[row]]):
-                _keep(kept, row, record, matrix)
+            place = {ids[row]: row for row in batch}
+            for record in self._store.memory(place):
+                _keep(kept, _Found(place[record.id], record, _words(record.text)), matrix)
         return [
-            _recollection(record, float(cosine[row]), float(scores[row])) for row, record in kept[:limit]
+            _recollection(each.record, float(cosine[each.row]), float(scores[each.row]))
+            for each in kept[:limit]
         ]
 
     def remember(
@@ -180,8 +183,8 @@ class RecallPool:
         return recall
 
 
-def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Iterator[int]:
-    """Some rows by falling score, newer ones first among equals; sorts only as many as are looked at."""
+def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Iterator[list[int]]:
+    """Some rows by falling score, newer ones first among equals; batch by batch, each longer than the last."""
     done = 0
     while done < len(rows):
         count = min(max(count, 1), len(rows))
@@ -190,32 +193,46 @@ def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Itera
             cut = numpy.partition(scores[rows], len(rows) - count)[len(rows) - count]
             top = rows[scores[rows] >= cut]
         ordered = top[numpy.lexsort((-top, -scores[top]))]
-        yield from ordered[done:].tolist()
+        yield ordered[done:].tolist()
         done, count = len(ordered), len(ordered) * 4
 
 
-def _keep(kept: list[tuple[int, MemoryRecord]], row: int, record: MemoryRecord, matrix: Vectors) -> None:
-    """Add a record, or let it take the place of one that says the same: a fact, or the newer one, wins."""
-    for place, (other_row, other) in enumerate(kept):
-        if _says_the_same(record, other, float(matrix[row] @ matrix[other_row])):
-            if (record.kind == "fact", record.seq) > (other.kind == "fact", other.seq):
-                kept[place] = (row, record)
+@dataclass(frozen=True)
+class _Found:
+    """A memory that is to be shown, its row in the index, and its words."""
+
+    row: int
+    record: MemoryRecord
+    words: list[str]
+
+
+def _keep(kept: list[_Found], found: _Found, matrix: Vectors) -> None:
+    """Add a memory, or let it take the place of one that says the same: a fact, or the newer one, wins."""
+    for place, other in enumerate(kept):
+        if _says_the_same(found, other, float(matrix[found.row] @ matrix[other.row])):
+            if (found.record.kind == "fact", found.record.seq) > (
+                other.record.kind == "fact",
+                other.record.seq,
+            ):
+                kept[place] = found
             return
-    kept.append((row, record))
+    kept.append(found)
 
 
-def _says_the_same(one: MemoryRecord, other: MemoryRecord, similarity: float) -> bool:
+def _says_the_same(one: _Found, other: _Found, similarity: float) -> bool:
     """Whether `one` adds nothing to `other`, which fits better."""
-    if one.turn_id is not None and one.turn_id == other.turn_id and (one.kind, other.kind) == ("message", "fact"):
+    kinds = (one.record.kind, other.record.kind)
+    if kinds == ("message", "fact") and one.record.turn_id == other.record.turn_id is not None:
         return True
-    words, other_words = _words(one.text), _words(other.text)
-    if similarity >= _MOSTLY_THE_SAME and one.kind != other.kind:
+    if similarity >= _MOSTLY_THE_SAME and kinds[0] != kinds[1]:
         # A message that says little beyond the fact that was taken from it.
-        shorter, longer = sorted((" ".join(words), " ".join(other_words)), key=len)
+        shorter, longer = sorted((" ".join(one.words), " ".join(other.words)), key=len)
         if f" {shorter} " in f" {longer} ":
             return True
     # "order 1042" and "order 1043" are near in meaning and not the same.
-    return words == other_words or (similarity >= _SAME_MEANING and _numbers(words) == _numbers(other_words))
+    return one.words == other.words or (
+        similarity >= _SAME_MEANING and _numbers(one.words) == _numbers(other.words)
+    )
 
 
 def _words(text: str) -> list[str]:

@@ -28,9 +28,76 @@ _VOWELS: Final = frozenset("aeiouy")
 _ENDINGS: Final = ("ing", "ed", "er", "ly")
 
 _EMPTY_WORDS: Final = frozenset(
-    "a an the and or of to in on at for with from by is are was were be been do does did has have had what when where "
-    "who which how why would could should will can may might it its this that these those i you he she they we me him "
-    "her them us my your his their our as than then so not no".split()
+    [
+        "a",
+        "an",
+        "the",
+        "and",
+        "or",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "for",
+        "with",
+        "from",
+        "by",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "do",
+        "does",
+        "did",
+        "has",
+        "have",
+        "had",
+        "what",
+        "when",
+        "where",
+        "who",
+        "which",
+        "how",
+        "why",
+        "would",
+        "could",
+        "should",
+        "will",
+        "can",
+        "may",
+        "might",
+        "it",
+        "its",
+        "this",
+        "that",
+        "these",
+        "those",
+        "i",
+        "you",
+        "he",
+        "she",
+        "they",
+        "we",
+        "me",
+        "him",
+        "her",
+        "them",
+        "us",
+        "my",
+        "your",
+        "his",
+        "their",
+        "our",
+        "as",
+        "than",
+        "then",
+        "so",
+        "not",
+        "no",
+    ]
 )
 """English words that say nothing about what a text is about."""
 
@@ -45,9 +112,9 @@ def stem(word: str) -> str:
     """
     if word.endswith("ies") and not word.endswith(("eies", "aies")):
         word = word[:-3] + "y"
-    elif word.endswith("es") and not word.endswith(("aes", "ees", "oes")):
-        word = word[:-1]
-    elif word.endswith("s") and not word.endswith(("us", "ss")):
+    elif (word.endswith("es") and not word.endswith(("aes", "ees", "oes"))) or (
+        word.endswith("s") and not word.endswith(("us", "ss"))
+    ):
         word = word[:-1]
     for ending in _ENDINGS:
         rest = word.removesuffix(ending)
