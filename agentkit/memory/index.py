@@ -140,5 +140,6 @@ class MemoryIndex:
         created = numpy.array(self._created)
         # Relative to the newest memory, so that nothing depends on what time it is.
         recent = numpy.exp((created - created.max(initial=0.0)) / _FADES)
-        weight = _RECENT * recent + _IMPORTANT * numpy.array(self._importance)
-        return weight.astype(numpy.float32)
+        important = numpy.array(self._importance, dtype=numpy.float32)
+        weight: Vectors = _RECENT * recent.astype(numpy.float32) + _IMPORTANT * important
+        return weight

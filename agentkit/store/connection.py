@@ -95,6 +95,14 @@ class Connection:
             finally:
                 self._roll_back()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A block outside of any transaction and without other threads: for VACUUM and checkpoints."""
+        with self._lock:
+            self._check_usable()
+            with self._translated():
+                yield
+
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """All rows of a query; inside `reading` or `writing`."""
         return self.database.execute(sql, values).fetchall()

@@ -18,7 +18,7 @@ from agentkit.store.driver import sqlite3
 APPLICATION_ID: Final = 0x41474B54
 """Marks a database as ours: the letters AGKT."""
 
-NEWEST_VERSION: Final = 1
+NEWEST_VERSION: Final = 2
 """The version that the last step below leads to."""
 
 MIGRATIONS: Final = Migrations("agentkit")
@@ -160,6 +160,17 @@ CREATE TABLE knowledge_versions (
     PRIMARY KEY (tenant, collection)
 ) STRICT, WITHOUT ROWID"""
 
+# What the turns before number `through` of a conversation said, in short. A longer one does not replace a shorter one.
+_SUMMARIES: Final = """
+CREATE TABLE summaries (
+    conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
+    through INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    trust TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (conversation, through)
+) STRICT"""
+
 
 @MIGRATIONS()
 def first_schema(database: Database) -> None:
@@ -179,6 +190,18 @@ def first_schema(database: Database) -> None:
         _CHUNKS,
         _KNOWLEDGE_VERSIONS,
         "PRAGMA user_version = 1",
+    ):
+        database.execute(statement)
+
+
+@MIGRATIONS()
+def facts_and_summaries(database: Database) -> None:
+    """What a fact is about and which one took its place; summaries of conversations."""
+    for statement in (
+        "ALTER TABLE memories ADD COLUMN about TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE memories ADD COLUMN replaced_by TEXT",
+        _SUMMARIES,
+        "PRAGMA user_version = 2",
     ):
         database.execute(statement)
 

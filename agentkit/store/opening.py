@@ -25,6 +25,7 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",  # nothing in the schema of a file may call a function with side effects
     "PRAGMA cell_size_check = ON",  # find damaged pages when they are read, not later
+    "PRAGMA secure_delete = ON",  # what is deleted is overwritten, not only marked as free
     "PRAGMA mmap_size = 0",  # with a mapped file an I/O error is a signal, not an error code
     "PRAGMA synchronous = FULL",  # in WAL mode: a commit is on the disk when it returns
     "PRAGMA fullfsync = ON",  # the same on macOS, where fsync alone does not reach the disk

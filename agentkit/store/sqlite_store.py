@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -10,11 +11,13 @@ from agentkit.errors import StoreCorrupt
 from agentkit.store import turn_reading
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
+from agentkit.store.erasure import Eraser
 from agentkit.store.failures import storable
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
 from agentkit.store.knowledge_table import SqliteKnowledge
 from agentkit.store.opening import open_connection
 from agentkit.store.protocol import KnowledgeTable, OpenTurn, UserStore
+from agentkit.store.records import ErasedKinds, ErasureReceipt, Retention
 from agentkit.store.turn_reading import TURN_COLUMNS
 from agentkit.store.turn_rows import TurnRows
 
@@ -23,6 +26,10 @@ _OPEN_TURNS: Final = TURN_COLUMNS + "WHERE turns.status = 'open' ORDER BY turns.
 
 class SqliteUserStore(ConversationRows, TurnRows):
     """Everything of one user; made by `SqliteStore.for_user` only."""
+
+    def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
+        """Erase everything of this user and verify it."""
+        return Eraser(self._connection, wait, beside).erase_user(self._tenant, self._user)
 
 
 class SqliteStore:
@@ -79,6 +86,16 @@ class SqliteStore:
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
         """The documents of a tenant under one name."""
         return SqliteKnowledge(self._connection, tenant, collection, self._clock)
+
+    def expire(
+        self, retention: Retention, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase what is older than it may be, of all users, and verify it."""
+        return Eraser(self._connection, wait, beside).expire(retention, self._clock())
+
+    def expired(self, retention: Retention) -> ErasedKinds:
+        """What `expire` would erase."""
+        return Eraser(self._connection, 0, ()).expired(retention, self._clock())
 
     def problems(self) -> list[str]:
         """What SQLite finds wrong with the file, page by page and row by row; empty when it is sound.

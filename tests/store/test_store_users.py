@@ -12,7 +12,7 @@ import pytest
 
 from agentkit.errors import RecordNotFound
 from agentkit.messages import assistant, user
-from agentkit.store.protocol import UserStore
+from agentkit.store.protocol import NewMemory, SummaryRecord, UserStore
 from agentkit.store.sqlite_store import SqliteStore
 from tests.store.samples import CALL, DONE, memory, open_store, say, turn_with_started_call, unit
 
@@ -43,6 +43,10 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "turns": lambda other, adas: other.turns(adas.conversation),
     "events": lambda other, adas: other.events(adas.turn),
     "journal": lambda other, adas: other.journal(adas.turn),
+    "summary": lambda other, adas: other.summary(adas.conversation, 5),
+    "add_summary": lambda other, adas: other.add_summary(
+        adas.conversation, SummaryRecord(through=1, text="x", trust="user")
+    ),
     "add_memory": lambda other, adas: other.add_memory(memory("mine", turn_id=adas.turn)),
     "set_memory_vectors": lambda other, adas: other.set_memory_vectors("e", {adas.memory: unit(0, 1)}),
     "remove_memory": lambda other, adas: other.remove_memory(adas.memory),
@@ -57,7 +61,8 @@ WITHOUT_ID: Final[dict[str, Callable[[UserStore, Adas], object]]] = {
     "memory_vectors": lambda other, adas: other.memory_vectors("encoder-a")[0],
     "memory_changes": lambda other, adas: other.memory_changes("encoder-a").ids,
 }
-ALLOWED: Final = {"new_conversation", "tenant", "user"}
+# What they change is compared below.
+ALLOWED: Final = {"new_conversation", "tenant", "user", "erase"}
 
 
 @pytest.fixture
@@ -95,6 +100,15 @@ def test_a_list_holds_nothing_of_somebody_else(store: SqliteStore, adas: Adas, m
     assert WITHOUT_ID[method](store.for_user("shop", "ada"), adas)
     for other in OTHERS:
         assert not WITHOUT_ID[method](store.for_user(*other), adas)
+
+
+def test_erasing_and_replacing_touch_nothing_of_somebody_else(store: SqliteStore, adas: Adas) -> None:
+    before = list(everything_of(store.for_user("shop", "ada"), adas))
+    for other in OTHERS:
+        theirs = NewMemory("fact", "mine", "user", 0.5, "", None, replaces=(adas.memory,))
+        store.for_user(*other).add_memory(theirs)
+        store.for_user(*other).erase()
+    assert list(everything_of(store.for_user("shop", "ada"), adas)) == before
 
 
 def test_every_method_of_a_user_store_is_tried() -> None:
