@@ -17,10 +17,11 @@ DeclineReason: TypeAlias = Literal["out_of_scope", "no_evidence", "not_answered"
 the question, or a limit stopped the run."""
 
 ReplySource: TypeAlias = Literal[
-    "generated", "quoted", "template", "stored_answer", "question", "declined", "hand_off"
+    "generated", "quoted", "template", "stored_answer", "question", "declined", "hand_off", "interrupted"
 ]
 """Where the words of a reply come from: written by the generator and checked, quoted from evidence, rendered
-from a tool result, a stored answer of an intent, a question for a missing value, a refusal, a hand-off."""
+from a tool result, a stored answer of an intent, a question for a missing value, a refusal, a hand-off, the note that
+the bot was stopped."""
 
 
 class _Event(Value):
@@ -199,6 +200,13 @@ class LimitReached(_Event):
     detail: str
 
 
+class Interrupted(_Event):
+    """The turn was stopped before it had a reply: by a newer message, or by who listened."""
+
+    type: Literal["interrupted"] = "interrupted"
+    reason: str
+
+
 class Declined(_Event):
     """The bot says that it does not know and offers a person."""
 
@@ -244,6 +252,7 @@ Event: TypeAlias = Annotated[
     | ArgumentAsked
     | CallRefused
     | LimitReached
+    | Interrupted
     | Declined
     | HandedOff
     | Replied

@@ -17,6 +17,7 @@ class Limits(Value):
         prompt_tokens: Longest prompt; older turns are left out beyond it.
         repeated_calls: How often the same call with the same arguments may run in one turn.
         message_characters: Longest user message that is accepted.
+        waiting_messages: Most messages that may wait in one conversation; the next one is refused as busy.
     """
 
     steps: int = Field(default=6, ge=1, le=100)
@@ -25,6 +26,7 @@ class Limits(Value):
     prompt_tokens: int = Field(default=4_000, ge=256)
     repeated_calls: int = Field(default=1, ge=1)
     message_characters: int = Field(default=8_000, ge=1)
+    waiting_messages: int = Field(default=16, ge=1)
 
 
 class Settings(Value):

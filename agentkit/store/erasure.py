@@ -32,6 +32,7 @@ _CONVERSATION_PARTS: Final = (
         "SELECT message, usage FROM steps WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     ),
     ("summaries", "SELECT text FROM summaries WHERE conversation = ?"),
+    ("waiting", "SELECT id, client_msg_id, message FROM inbox WHERE conversation = ?"),
     ("turns", "SELECT id, message, reply FROM turns WHERE conversation = ?"),
     ("conversations", "SELECT id, title FROM conversations WHERE number = ?"),
 )
@@ -42,6 +43,8 @@ _CONVERSATION_DELETES: Final = (
     "DELETE FROM journal WHERE conversation = ?",
     "DELETE FROM steps WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     "DELETE FROM summaries WHERE conversation = ?",
+    "DELETE FROM inbox WHERE conversation = ?",
+    "DELETE FROM leases WHERE conversation = ?",
     "DELETE FROM turns WHERE conversation = ?",
     "DELETE FROM conversations WHERE number = ?",
 )
@@ -54,7 +57,8 @@ _DELETE_MARK: Final = "DELETE FROM memory_marks WHERE tenant = ? AND user = ?"
 _OLD_CONVERSATIONS: Final = """
 SELECT number FROM conversations WHERE created_at < :conversations AND NOT EXISTS (
     SELECT 1 FROM turns WHERE turns.conversation = conversations.number
-    AND (turns.status = 'open' OR turns.finished_at >= :conversations))"""
+    AND (turns.status = 'open' OR turns.finished_at >= :conversations))
+AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.conversation = conversations.number AND turn IS NULL)"""
 _OLD_EVENTS: Final = """
 SELECT event FROM events WHERE turn IN (SELECT number FROM turns WHERE finished_at < :events)"""
 _DELETE_OLD_EVENTS: Final = """
@@ -66,7 +70,6 @@ OR (replaced_by IS NOT NULL AND created_at < :replaced)"""
 _COUNT_REWRITTEN: Final = "UPDATE memory_marks SET rewritten = rewritten + 1 WHERE tenant = ? AND user = ?"
 
 _CHECKPOINT: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
-_TABLES: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 
 
 class Eraser:
@@ -209,11 +212,9 @@ class Eraser:
         """Which of some pieces occur in a row of any table."""
         found: set[bytes] = set()
         with self._connection.reading():
-            for table in self._connection.rows(_TABLES):
-                for row in self._connection.database[table["name"]].rows:
-                    values = [_bytes(value) for value in row.values()]
-                    # Values of a row lie side by side in the file.
-                    found |= search.in_bytes(b"".join(values))
+            for row in self._connection.living():
+                # Values of a row lie side by side in the file.
+                found |= search.in_bytes(b"".join(_bytes(value) for value in row))
         return found
 
 

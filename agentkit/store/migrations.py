@@ -18,7 +18,7 @@ from agentkit.store.driver import sqlite3
 APPLICATION_ID: Final = 0x41474B54
 """Marks a database as ours: the letters AGKT."""
 
-NEWEST_VERSION: Final = 2
+NEWEST_VERSION: Final = 3
 """The version that the last step below leads to."""
 
 MIGRATIONS: Final = Migrations("agentkit")
@@ -171,6 +171,34 @@ CREATE TABLE summaries (
     UNIQUE (conversation, through)
 ) STRICT"""
 
+# The newest lease of a conversation stays, so that its fencing numbers only grow. `until` is a time of a clock that
+# nobody sets; who reads it on another boot sees by `seconds` that it cannot be right.
+_LEASES: Final = """
+CREATE TABLE leases (
+    conversation INTEGER PRIMARY KEY REFERENCES conversations (number) ON DELETE CASCADE,
+    fence INTEGER NOT NULL,
+    holder TEXT,
+    until REAL NOT NULL,
+    seconds REAL NOT NULL,
+    stop INTEGER NOT NULL
+) STRICT"""
+
+# `message` is here until a turn holds it.
+_INBOX: Final = """
+CREATE TABLE inbox (
+    conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    client_msg_id TEXT,
+    policy TEXT NOT NULL,
+    message TEXT,
+    turn INTEGER REFERENCES turns (number) ON DELETE CASCADE,
+    created_at TEXT NOT NULL,
+    UNIQUE (conversation, seq),
+    UNIQUE (conversation, client_msg_id),
+    CHECK ((message IS NULL) = (turn IS NOT NULL))
+) STRICT"""
+
 
 @MIGRATIONS()
 def first_schema(database: Database) -> None:
@@ -195,13 +223,27 @@ def first_schema(database: Database) -> None:
 
 
 @MIGRATIONS()
+def inbox_and_leases(database: Database) -> None:
+    """Messages that wait, who answers which conversation, and where a conversation was forked from."""
+    for statement in (
+        _LEASES,
+        _INBOX,
+        "CREATE INDEX inbox_waiting ON inbox (conversation, seq) WHERE turn IS NULL",
+        "CREATE INDEX inbox_turn ON inbox (turn) WHERE turn IS NOT NULL",
+        "ALTER TABLE conversations ADD COLUMN forked_from TEXT",
+        "PRAGMA user_version = 2",
+    ):
+        database.execute(statement)
+
+
+@MIGRATIONS()
 def facts_and_summaries(database: Database) -> None:
     """What a fact is about and which one took its place; summaries of conversations."""
     for statement in (
         "ALTER TABLE memories ADD COLUMN about TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE memories ADD COLUMN replaced_by TEXT",
         _SUMMARIES,
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 3",
     ):
         database.execute(statement)
 

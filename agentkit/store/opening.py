@@ -25,13 +25,14 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",  # nothing in the schema of a file may call a function with side effects
     "PRAGMA cell_size_check = ON",  # find damaged pages when they are read, not later
-    "PRAGMA secure_delete = ON",  # what is deleted is overwritten, not only marked as free
     "PRAGMA mmap_size = 0",  # with a mapped file an I/O error is a signal, not an error code
     "PRAGMA synchronous = FULL",  # in WAL mode: a commit is on the disk when it returns
     "PRAGMA fullfsync = ON",  # the same on macOS, where fsync alone does not reach the disk
     "PRAGMA checkpoint_fullfsync = ON",
     "PRAGMA journal_size_limit = 67108864",  # a write-ahead log that once grew is cut back to 64 MB
+    "PRAGMA secure_delete = ON",  # what is deleted is overwritten, not only marked as free
 )
+_READER_PRAGMAS: Final = (*_PRAGMAS[1:4], "PRAGMA query_only = ON")
 _WAIT: Final = 0.02  # seconds between two attempts to switch to WAL
 
 
@@ -57,11 +58,11 @@ def open_connection(path: Path, *, busy_timeout: float, on_write: WriteHook | No
         )
     _prepare(path)
     _inspect(path, busy_timeout)
-    database = _connect(path, busy_timeout)
-    connection = Connection(database, path, on_write)
+    connection = Connection(_connect(path, busy_timeout), _connect(path, busy_timeout), path, on_write)
     with ExitStack() as when_it_fails:
         when_it_fails.callback(connection.close)
         _set_up(connection, busy_timeout)
+        connection.set_up_reader(_READER_PRAGMAS)
         when_it_fails.pop_all()
     return connection
 

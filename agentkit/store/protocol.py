@@ -15,10 +15,13 @@ The life of a turn::
     begin_turn -> record_step (a generation) -> start_call -> finish_call -> record_step ... -> commit_turn
                                              `> record_step (result of a call that needs no journal)
 
-Who may go on with an open turn? Until there is a lease per conversation the rule is simple: whoever opens a
-store for a bot first takes `open_turns()`, resumes or closes each, and only then accepts new messages. Two
-processes that resume one turn cannot do an effect twice (3 and 4 hold across processes): the slower one gets
-`TurnConflict`.
+Several threads and processes may work on one store. `accept` puts a message into the inbox of its conversation;
+whoever has the **lease** of the conversation (`claim`) finishes its open turn, or begins the next one from the
+inbox. A lease ends with the turn, after its seconds, or when its process is found dead. Its **fence** is a number
+that only grows: turns are written through `under(lease)`, and a worker that lost its lease without noticing is
+refused (`LeaseLost`) instead of disturbing the one that has it now::
+
+    accept(claim_seconds=…) or claim -> under(lease) -> ... -> commit_turn (gives the lease back)
 """
 
 from __future__ import annotations
@@ -31,14 +34,20 @@ from pydantic import JsonValue
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User
 from agentkit.store.records import (
+    Accepted,
+    BusyPolicy,
     ChunkRecord,
+    Claim,
+    ConversationKey,
     ConversationRecord,
     DocumentRecord,
     EndStatus,
     ErasedKinds,
     ErasureReceipt,
+    InboxRecord,
     JournalRow,
     JournalStatus,
+    Lease,
     MemoryChanges,
     MemoryKind,
     MemoryMark,
@@ -59,7 +68,11 @@ if TYPE_CHECKING:
     from agentkit.store.records import Vectors
 
 __all__ = [
+    "Accepted",
+    "BusyPolicy",
     "ChunkRecord",
+    "Claim",
+    "ConversationKey",
     "ConversationRecord",
     "Conversations",
     "DocumentRecord",
@@ -67,9 +80,12 @@ __all__ = [
     "Erasable",
     "ErasedKinds",
     "ErasureReceipt",
+    "Inbox",
+    "InboxRecord",
     "JournalRow",
     "JournalStatus",
     "KnowledgeTable",
+    "Lease",
     "Memories",
     "MemoryChanges",
     "MemoryKind",
@@ -162,8 +178,24 @@ class Conversations(Protocol):
         """
         ...
 
-    def turns(self, conversation_id: str) -> list[TurnRecord]:
-        """The turns of a conversation, open ones too, in order."""
+    def turns(self, conversation_id: str, *, last: int | None = None) -> list[TurnRecord]:
+        """The turns of a conversation, open ones too, in order.
+
+        Args:
+            conversation_id: The conversation.
+            last: Only so many of the latest.
+        """
+        ...
+
+    def fork(self, turn_id: str, title: str = "") -> str:
+        """Start a conversation that goes on from a turn, and return its id.
+
+        It has turns of its own with what was said, done and recorded up to that turn; the old conversation stays
+        as it is. What is remembered of the user is not doubled.
+
+        Raises:
+            TurnConflict: The turn is not committed.
+        """
         ...
 
     def events(self, turn_id: str) -> tuple[Event, ...]:
@@ -183,14 +215,88 @@ class Conversations(Protocol):
         ...
 
 
+class Inbox(Protocol):
+    """Messages that wait for their turn, and the lease of a conversation."""
+
+    def accept(
+        self,
+        conversation_id: str,
+        message: User,
+        *,
+        client_msg_id: str | None = None,
+        policy: BusyPolicy = "enqueue",
+        room: int = 16,
+        claim_seconds: float | None = None,
+    ) -> Accepted:
+        """Accept a user message: durable on return.
+
+        Args:
+            conversation_id: The conversation.
+            message: What was said.
+            client_msg_id: What the sender calls the message. The same again is the same message: nothing is stored,
+                and its record comes back.
+            policy: What becomes of it while the conversation is being answered.
+            room: Most messages that may wait in the conversation.
+            claim_seconds: Take the lease for so long where it is free, as `claim` does, in the same transaction.
+
+        Raises:
+            Busy: There is no room, or the policy is `reject` and the conversation is being answered; nothing was
+                stored.
+            InputRejected: The text cannot be stored, or `client_msg_id` belongs to another message; nothing was.
+        """
+        ...
+
+    def accepted(self, message_id: str) -> InboxRecord:
+        """What became of an accepted message."""
+        ...
+
+    def waiting(self, conversation_id: str) -> list[InboxRecord]:
+        """The messages of a conversation that no turn holds yet, in order."""
+        ...
+
+    def claim(self, conversation_id: str, seconds: float) -> Claim | None:
+        """Take the lease of a conversation that has something to do: durable on return.
+
+        Args:
+            conversation_id: The conversation.
+            seconds: After so long without an end of the turn others may take the lease.
+
+        Returns:
+            The lease with the turn that was left open, or else with a turn begun from the inbox: the message that
+            waits longest, and those right behind it with the policy `merge`. None: there is nothing to do.
+
+        Raises:
+            Busy: Somebody has the lease.
+        """
+        ...
+
+    def under(self, lease: Lease) -> UserStore:
+        """This user's store for the holder of a lease: its writes are refused once the lease is another's.
+
+        Without a lease, turns are written only where nobody has one. `commit_turn` gives the lease back.
+        """
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back without an end of the turn; does nothing when it is not the newest one."""
+        ...
+
+    def stop_requested(self, lease: Lease) -> bool:
+        """Whether the holder of a lease is to end its turn: an `interrupt` came, or another has the lease."""
+        ...
+
+
 class TurnLog(Protocol):
-    """The writes of a turn, each durable when it returns."""
+    """The writes of a turn, each durable when it returns.
+
+    Each raises `LeaseLost`, and writes nothing, where another worker has the lease of the conversation.
+    """
 
     def begin_turn(self, conversation_id: str, message: User) -> TurnRecord:
         """Accept a user message: durable on return.
 
         Raises:
-            Busy: The conversation has an open turn: it is being answered, or waits to be resumed.
+            Busy: The conversation has an open turn, a lease or waiting messages: it is being answered.
             InputRejected: The text cannot be stored (a lone surrogate); nothing was.
         """
         ...
@@ -326,7 +432,7 @@ class Erasable(Protocol):
         ...
 
 
-class UserStore(Conversations, TurnLog, Memories, Erasable, Protocol):
+class UserStore(Conversations, Inbox, TurnLog, Memories, Erasable, Protocol):
     """Everything one user of one tenant has; nothing of anybody else can be reached through it.
 
     An id that belongs to somebody else raises `RecordNotFound`, exactly like one that does not exist.
@@ -362,6 +468,12 @@ class Store(Protocol):
 
     def expired(self, retention: Retention) -> ErasedKinds:
         """What `expire` would erase now."""
+
+    def unattended(self) -> list[ConversationKey]:
+        """The conversations, of all users, with an open turn or a waiting message that nobody has the lease of.
+
+        The oldest conversation comes first.
+        """
         ...
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:

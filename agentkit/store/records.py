@@ -36,6 +36,10 @@ JournalStatus: TypeAlias = Literal["written", "started", "finished", "unknown"]
 """`written`: the generator wrote the call, nothing ran; `started`: it may be running; `finished`: it has a
 result; `unknown`: it was started and a crash hid its outcome, which its result says."""
 
+BusyPolicy: TypeAlias = Literal["enqueue", "merge", "interrupt", "reject"]
+"""What becomes of a message that comes while the conversation is being answered: it waits for its turn; it waits and is
+answered together with the one ahead of it; it waits and the running turn is asked to stop; it is refused."""
+
 MemoryKind: TypeAlias = Literal["message", "fact"]
 """A whole user message, or one sentence that states something."""
 
@@ -47,6 +51,8 @@ class ConversationRecord(Value):
     seq: int
     title: str
     created_at: datetime
+    forked_from: str | None = None
+    """The turn that it goes on from, if it was forked."""
 
 
 class TurnRecord(Value):
@@ -58,6 +64,43 @@ class TurnRecord(Value):
     status: TurnStatus
     created_at: datetime
     finished_at: datetime | None = None
+
+
+class InboxRecord(Value):
+    """An accepted message; `seq` counts those of its conversation.
+
+    Args:
+        client_msg_id: What the sender called it, so that sending it again does no harm.
+        policy: What was asked for in case the conversation is busy.
+        message: What was said; None once a turn holds it.
+        turn_id: The turn that answers it; None while it waits.
+        turn_status: The status of that turn.
+    """
+
+    id: str
+    conversation_id: str
+    seq: int
+    client_msg_id: str | None
+    policy: BusyPolicy
+    message: User | None
+    turn_id: str | None
+    turn_status: TurnStatus | None
+    created_at: datetime
+
+
+class Lease(Value):
+    """The right to answer one conversation; `fence` is greater than that of every lease before it."""
+
+    conversation_id: str
+    fence: int
+
+
+class ConversationKey(Value):
+    """Whose conversation it is, and which."""
+
+    tenant: str
+    user: str
+    conversation_id: str
 
 
 class StepRecord(Value):
@@ -117,6 +160,27 @@ class OpenTurn(Value):
     def unanswered(self) -> tuple[ToolCall, ...]:
         """The calls that were written and have no result, in order."""
         return unanswered_calls([step.message for step in self.steps])
+
+
+class Claim(Value):
+    """A lease, and the open turn that its holder is to finish: one left behind, or one that was begun just now."""
+
+    lease: Lease
+    turn: OpenTurn
+
+
+class Accepted(Value):
+    """What `accept` did.
+
+    Args:
+        record: The message as it is stored.
+        again: Whether it had been stored before under its `client_msg_id`.
+        claim: The lease and the turn to go on with; None when the message waits, or nobody asked for a lease.
+    """
+
+    record: InboxRecord
+    again: bool = False
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,6 +296,7 @@ class ErasedKinds(Value):
     steps: int = 0
     calls: int = 0
     events: int = 0
+    waiting: int = 0
     summaries: int = 0
     messages: int = 0
     facts: int = 0

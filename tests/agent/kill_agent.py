@@ -121,7 +121,7 @@ def play(job: Job, model: IntentModel) -> list[str]:
         if len(passed) == job["kill_at"]:
             os.kill(os.getpid(), signal.SIGKILL)
         passed.append(point)
-        if point == "after:begin_turn":
+        if point == "after:accept":
             ledger.write("accepted", message)
         if point == "after:commit_turn":
             ledger.write("committed", message)

@@ -68,7 +68,7 @@ def test_a_kill_at_any_point_of_a_turn_breaks_no_promise(
     scenario: str, model: IntentModel, tmp_path: Path
 ) -> None:
     points = play(job(tmp_path / "whole", scenario, NO_KILL), model)
-    assert {"after:begin_turn", "inside:commit_turn"} <= set(points)
+    assert {"after:accept", "inside:commit_turn"} <= set(points)
     jobs = [job(tmp_path / str(number), scenario, number) for number in range(len(points))]
     kill_all(jobs, tmp_path)
     broken = {
