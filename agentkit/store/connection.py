@@ -14,37 +14,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from sqlite_utils import Database
 
 from agentkit.errors import StoreError
 from agentkit.store.driver import sqlite3
 from agentkit.store.failures import translate
+from agentkit.store.group_commit import GroupCommit, roll_back
 
 Row: TypeAlias = sqlite3.Row
 Values: TypeAlias = Sequence[Any] | dict[str, Any]
 """What is bound to the places of a statement, by position or by name."""
 
-_LARGEST_GROUP: Final = 64  # writes of one commit; then other processes get a chance to write
-_PATIENCE: Final = 0.1  # seconds after which a member of a group looks whether somebody is left to commit it
-
 WriteHook: TypeAlias = Callable[[str], None]
 """Called with `before:NAME`, `inside:NAME` (just before COMMIT) and `after:NAME` of every write."""
-
-
-class _Group:
-    """Writes that become durable together, or fail together."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.ended = threading.Event()
-        self.error: StoreError | None = None
-
-    def end(self, error: StoreError | None = None) -> None:
-        """Tell the members how it went."""
-        self.error = error
-        self.ended.set()
 
 
 class Connection:
@@ -64,11 +48,8 @@ class Connection:
         self.path = path
         self._reader = reader
         self._on_write = on_write
-        self._lock = threading.RLock()  # of the writing connection
+        self._writes = GroupCommit(database, path)
         self._reading = threading.RLock()
-        self._counting = threading.Lock()
-        self._waiting = 0  # threads that want to write
-        self._group: _Group | None = None
         self._mine = threading.local()  # which connection the present thread has in use
         self._process = os.getpid()
         self._closed = False
@@ -86,7 +67,7 @@ class Connection:
                 try:
                     yield
                 finally:
-                    _roll_back(self._reader)
+                    roll_back(self._reader)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[None]:
@@ -99,17 +80,9 @@ class Connection:
             StoreLocked: Another process kept its write transaction open for longer than the busy timeout.
         """
         self._report(f"before:{name}")
-        with self._translated():
-            with self._turn_to_write():
-                self._check_usable()
-                try:
-                    group = self._group or self._begin()
-                    with self._member(group), self._using(self.database):
-                        yield
-                        self._report(f"inside:{name}")
-                finally:
-                    self._commit_if_last()
-            self._wait_for(group)
+        with self._translated(), self._writes.write(self._check_usable), self._using(self.database):
+            yield
+            self._report(f"inside:{name}")
         self._report(f"after:{name}")
 
     def set_up_reader(self, pragmas: Iterable[str]) -> None:
@@ -126,15 +99,13 @@ class Connection:
             try:
                 yield
             finally:
-                _roll_back(self.database)
+                roll_back(self.database)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """A block outside of any transaction and without other threads: for VACUUM and checkpoints."""
-        with self._lock, self._reading, self._translated(), self._using(self.database):
+        with self._writes.alone(), self._reading, self._translated(), self._using(self.database):
             self._check_usable()
-            if self._group is not None:
-                self._commit(self._group)
             yield
 
     def living(self) -> Iterator[tuple[Any, ...]]:
@@ -162,7 +133,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the connections; the last one to close moves the write-ahead log into the file."""
-        with self._lock, self._reading:
+        with self._writes.lock, self._reading:
             if not self._closed and self._process == os.getpid():
                 self._closed = True
                 with self._translated():
@@ -196,81 +167,6 @@ class Connection:
         finally:
             self._mine.database = before
 
-    @contextmanager
-    def _turn_to_write(self) -> Iterator[None]:
-        with self._counting:
-            self._waiting += 1
-        try:
-            self._lock.acquire()
-        finally:  # also after Ctrl-C: who does not come may not be waited for
-            with self._counting:
-                self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._lock.release()
-
-    def _begin(self) -> _Group:
-        # IMMEDIATE takes the write lock first: a deferred transaction that reads and then writes fails at
-        # once, without waiting, when another process wrote in between.
-        self.database.execute("BEGIN IMMEDIATE")
-        self._group = _Group()
-        return self._group
-
-    @contextmanager
-    def _member(self, group: _Group) -> Iterator[None]:
-        """One write of a group: what it wrote is undone when it raises, what others wrote is kept."""
-        first = group.size == 0
-        if not first:
-            self.database.execute("SAVEPOINT member")
-        try:
-            yield
-        except BaseException as problem:
-            if not self.database.conn.in_transaction:  # SQLite undid everything: a full disk does that
-                error = translate(problem, self.path) if isinstance(problem, sqlite3.Error) else None
-                self._end(
-                    group, error or StoreError(f"{self.path}: this write was undone.", hint="Try again.")
-                )
-            elif first:
-                _roll_back(self.database)
-                self._end(group)
-            else:
-                self.database.execute("ROLLBACK TO member")
-                self.database.execute("RELEASE member")
-            raise
-        if not first:
-            self.database.execute("RELEASE member")
-        group.size += 1
-
-    def _commit_if_last(self) -> None:
-        """Commit the group unless somebody waits who will; the lock of the writer is held."""
-        group = self._group
-        if group is not None and (not self._waiting or group.size >= _LARGEST_GROUP):
-            self._commit(group)
-
-    def _commit(self, group: _Group) -> None:
-        error: StoreError | None = StoreError(f"{self.path}: the write was interrupted.", hint="Try again.")
-        try:
-            self.database.execute("COMMIT")
-            error = None
-        except sqlite3.Error as problem:
-            error = translate(problem, self.path)
-        finally:
-            _roll_back(self.database)
-            self._end(group, error)
-
-    def _end(self, group: _Group, error: StoreError | None = None) -> None:
-        self._group = None
-        group.end(error)
-
-    def _wait_for(self, group: _Group) -> None:
-        while not group.ended.wait(_PATIENCE):
-            with self._lock:
-                if self._group is group:
-                    self._commit_if_last()
-        if group.error is not None:
-            raise type(group.error)(group.error.message, hint=group.error.hint)
-
     def _report(self, point: str) -> None:
         if self._on_write is not None:
             self._on_write(point)
@@ -281,8 +177,3 @@ class Connection:
             yield
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
-
-
-def _roll_back(database: Database) -> None:
-    if database.conn.in_transaction:
-        database.execute("ROLLBACK")

@@ -105,7 +105,9 @@ def test_nothing_of_an_erased_user_is_left_in_any_byte(
                 mine.begin_turn(mine.new_conversation(), user(secret + filler))
                 secrets[who].append(secret)
             elif action == "message waits":
-                mine.accept(mine.new_conversation(), user(secret + filler), client_msg_id=f"{secret}-id", room=1000)
+                mine.accept(
+                    mine.new_conversation(), user(secret + filler), client_msg_id=f"{secret}-id", room=1000
+                )
                 secrets[who].append(secret)
             elif action == "remove a memory" and (memories := mine.memories()):
                 mine.remove_memory(memories[number % len(memories)].id)

@@ -36,9 +36,9 @@ def test_the_steps_lead_to_the_newest_version() -> None:
 def test_no_released_step_was_changed() -> None:
     found = {}
     with closing(in_memory()) as database:
+        steps = [step.name for step in migrations.MIGRATIONS.pending(database)]
         for number in range(1, migrations.NEWEST_VERSION + 1):
-            later = [step.name for step in migrations.MIGRATIONS.pending(database)][number:]
-            migrations.MIGRATIONS.apply(database, stop_before=later)
+            migrations.MIGRATIONS.apply(database, stop_before=steps[number:])
             rows = database.execute(READ_SCHEMA).fetchall()
             text = "\n".join(row[0] for row in rows)
             found[number] = hashlib.sha256(text.encode()).hexdigest()[:16]
