@@ -9,6 +9,7 @@ from pydantic import Field
 from agentkit.agent.settings import Limits, Settings
 from agentkit.errors import BotFileError
 from agentkit.messages import Value
+from agentkit.store.records import Retention
 from agentkit.yaml_files import Location, load_yaml, read_yaml
 
 DEFAULT_GENERATOR = "qwen2.5-coder-0.5b"
@@ -45,6 +46,8 @@ class BotConfig(Value):
         contact: How a person is reached; quoted when the bot declines.
         limits: What stops a run.
         thresholds: From which similarity something counts.
+        retention: For how many days conversations, events, messages and facts are kept; `agentkit memory expire`
+            applies it.
     """
 
     name: str = Field(min_length=1)
@@ -62,6 +65,7 @@ class BotConfig(Value):
     contact: str = ""
     limits: Limits = Limits()
     thresholds: Thresholds = Thresholds()
+    retention: Retention = Retention()
 
     def settings(self) -> Settings:
         """The part of it that the loop reads."""

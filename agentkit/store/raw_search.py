@@ -60,6 +60,7 @@ class RawSearch:
             eights = numpy.frombuffer(piece, dtype="<u8")
             hashed = _long(eights[:1], eights[1:]) if len(piece) == PIECE else _short(eights)
             self._pieces[int(hashed[0])] = piece
+        self._lengths = {len(piece) for piece in self._pieces.values()}
         self._hashes = numpy.array(sorted(self._pieces), dtype=numpy.uint64)
         self._table = numpy.zeros(1 << _TABLE_BITS, dtype=numpy.bool_)
         self._table[_slots(self._hashes)] = True
@@ -76,8 +77,8 @@ class RawSearch:
         values = (
             numpy.ascontiguousarray(eights).view("<u8").ravel()
         )  # [bytes - 7]: eight bytes from each place
-        found = self._among(_short(values))
-        if len(data) >= PIECE:
+        found = self._among(_short(values)) if SHORTEST in self._lengths else set()
+        if PIECE in self._lengths and len(data) >= PIECE:
             found |= self._among(_long(values[:-8], values[8:]))
         return found
 
