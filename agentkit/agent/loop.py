@@ -40,6 +40,7 @@ from agentkit.events import (
 )
 from agentkit.memory import memories_of
 from agentkit.messages import assistant, tool_result, unanswered_calls, user
+from agentkit.store.protocol import NewMemory
 
 
 def run_turn(turn: Turn, pending: ArgumentAsked | None) -> Iterator[Event]:
@@ -109,6 +110,10 @@ def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None
             assert_never(other)
 
 
+def _remembered(turn: Turn, seen: Perception) -> tuple[NewMemory, ...]:
+    return turn.recall.settle(memories_of(user(turn.text), turn.wiring.encoder, seen.vector))
+
+
 def commit(
     turn: Turn,
     text: str,
@@ -138,7 +143,7 @@ def commit(
         turn.turn_id,
         reply=assistant(text),
         events=(*turn.events, *last_events),
-        memories=memories_of(user(turn.text), turn.wiring.encoder, seen.vector) if seen is not None else (),
+        memories=_remembered(turn, seen) if seen is not None else (),
         status=status,
         results=results,
     )

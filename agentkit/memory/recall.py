@@ -8,19 +8,21 @@ memory between searches, and the store says cheaply whether anybody, in any proc
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy
 
 from agentkit.events import Recollection
+from agentkit.memory.contradiction import at_odds, subject_of
 from agentkit.memory.index import MemoryIndex
 from agentkit.memory.remembering import FACT_IMPORTANCE, MESSAGE_IMPORTANCE
-from agentkit.messages import TrustLabel
+from agentkit.messages import TrustLabel, as_trusted
 from agentkit.models.protocols import Encoder
 from agentkit.store.protocol import UserStore
 from agentkit.store.records import MemoryKind, MemoryMark, MemoryRecord, NewMemory
@@ -34,6 +36,8 @@ _SAME_MEANING: Final = 0.97  # cosine above which two texts with the same number
 _MOSTLY_THE_SAME: Final = 0.8  # cosine above which a message is little more than a fact that it holds
 _FURTHER: Final = 10  # candidates looked at beyond those asked for: a fact may stand behind its message
 _WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+_SAME_FACT: Final = 0.93  # cosine above which a fact with the same numbers and denials is no new one
+_COMPARED: Final = 24  # most facts that a new one is compared with
 _BATCH: Final = 64  # texts embedded at once
 
 
@@ -95,6 +99,8 @@ class Recall:
                 break
             place = {ids[row]: row for row in batch}
             for record in self._store.memory(place):
+                if record.replaced_by is not None:
+                    continue
                 _keep(kept, _Found(place[record.id], record, _words(record.text)), matrix)
         return [
             _recollection(each.record, float(cosine[each.row]), float(scores[each.row]))
@@ -122,9 +128,53 @@ class Recall:
         """
         importance = FACT_IMPORTANCE if kind == "fact" else MESSAGE_IMPORTANCE
         vector = self._encoder.encode([text])[0]
-        return self._store.add_memory(
-            NewMemory(kind, text, trust, importance, self._encoder.id, vector, turn_id)
-        )
+        memory = NewMemory(kind, text, trust, importance, self._encoder.id, vector, turn_id)
+        settled = self._settled(memory)
+        return settled if isinstance(settled, str) else self._store.add_memory(settled)
+
+    def settle(self, memories: Iterable[NewMemory]) -> tuple[NewMemory, ...]:
+        """Compare new facts with what is known.
+
+        A fact that says the same as an old one, or that contradicts it, takes its place, and the old one stays as
+        history. But never in place of one that is trusted further: then what says the same is left out, and a
+        contradiction is kept beside it.
+
+        Args:
+            memories: What is to be remembered of a turn.
+
+        Returns:
+            What is to be stored.
+        """
+        settled = (self._settled(memory) for memory in memories)
+        return tuple(memory for memory in settled if not isinstance(memory, str))
+
+    def _settled(self, memory: NewMemory) -> NewMemory | str:
+        """What is to be stored, or the id of what says it already."""
+        if memory.kind != "fact" or memory.vector is None:
+            return memory
+        about = memory.about or subject_of(memory.text)
+        replaced = []
+        for similarity, known in self._known_facts(memory.vector):
+            same = similarity >= _SAME_FACT and _says_it_again(memory.text, known.text)
+            if same and not as_trusted(memory.trust, known.trust):
+                return known.id
+            at_odds_now = bool(about and about == known.about) or at_odds(memory.text, known.text)
+            if (same or at_odds_now) and as_trusted(memory.trust, known.trust):
+                replaced.append(known.id)
+        return dataclasses.replace(memory, about=about, replaces=(*memory.replaces, *replaced))
+
+    def _known_facts(self, vector: Vectors) -> list[tuple[float, MemoryRecord]]:
+        """The current facts that are near in meaning, nearest first."""
+        with self._lock:
+            self._refresh()
+            ids = self._index.ids
+            cosine, _, _ = self._index.scores(vector, "")
+            rows = numpy.flatnonzero(self._index.eligible("fact", None, 0))
+        batch = next(_best_first(cosine, rows, _COMPARED), [])
+        near = {ids[row]: float(cosine[row]) for row in batch}
+        return [
+            (near[record.id], record) for record in self._store.memory(near) if record.replaced_by is None
+        ]
 
     def stale(self) -> int:
         """How many memories have no vector of this encoder, so that no search finds them."""
@@ -233,6 +283,10 @@ def _says_the_same(one: _Found, other: _Found, similarity: float) -> bool:
     return one.words == other.words or (
         similarity >= _SAME_MEANING and _numbers(one.words) == _numbers(other.words)
     )
+
+
+def _says_it_again(text: str, other: str) -> bool:
+    return _numbers(_words(text)) == _numbers(_words(other)) and not at_odds(text, other)
 
 
 def _words(text: str) -> list[str]:

@@ -28,76 +28,11 @@ _VOWELS: Final = frozenset("aeiouy")
 _ENDINGS: Final = ("ing", "ed", "er", "ly")
 
 _EMPTY_WORDS: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "and",
-        "or",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "for",
-        "with",
-        "from",
-        "by",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "do",
-        "does",
-        "did",
-        "has",
-        "have",
-        "had",
-        "what",
-        "when",
-        "where",
-        "who",
-        "which",
-        "how",
-        "why",
-        "would",
-        "could",
-        "should",
-        "will",
-        "can",
-        "may",
-        "might",
-        "it",
-        "its",
-        "this",
-        "that",
-        "these",
-        "those",
-        "i",
-        "you",
-        "he",
-        "she",
-        "they",
-        "we",
-        "me",
-        "him",
-        "her",
-        "them",
-        "us",
-        "my",
-        "your",
-        "his",
-        "their",
-        "our",
-        "as",
-        "than",
-        "then",
-        "so",
-        "not",
-        "no",
-    ]
+    _WORD.findall(
+        "a an the and or of to in on at for with from by is are was were be been do does did has have had what when "
+        "where who which how why would could should will can may might it its this that these those i you he she they "
+        "we me him her them us my your his their our as than then so not no"
+    )
 )
 """English words that say nothing about what a text is about."""
 
@@ -110,12 +45,7 @@ def stem(word: str) -> str:
     Args:
         word: In lower case.
     """
-    if word.endswith("ies") and not word.endswith(("eies", "aies")):
-        word = word[:-3] + "y"
-    elif (word.endswith("es") and not word.endswith(("aes", "ees", "oes"))) or (
-        word.endswith("s") and not word.endswith(("us", "ss"))
-    ):
-        word = word[:-1]
+    word = _singular(word)
     for ending in _ENDINGS:
         rest = word.removesuffix(ending)
         if rest != word and len(rest) >= 3 and not _VOWELS.isdisjoint(rest):
@@ -127,6 +57,14 @@ def stem(word: str) -> str:
     if len(word) > 3 and word[-1] == "y":
         word = word[:-1] + "i"
     return word
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and not word.endswith(("eies", "aies")):
+        return word[:-3] + "y"
+    # "-es" loses its s here and its e with the other endings.
+    kept = ("aes", "ees", "oes") if word.endswith("es") else ("us", "ss")
+    return word[:-1] if word.endswith("s") and not word.endswith(kept) else word
 
 
 class WordIndex:
