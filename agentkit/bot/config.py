@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -46,6 +47,7 @@ class BotConfig(Value):
         contact: How a person is reached; quoted when the bot declines.
         limits: What stops a run.
         thresholds: From which similarity something counts.
+        compaction: How the beginning of a long conversation is summarised: `extractive` or `generated`.
         retention: For how many days conversations, events, messages and facts are kept; `agentkit memory expire`
             applies it.
     """
@@ -65,6 +67,7 @@ class BotConfig(Value):
     contact: str = ""
     limits: Limits = Limits()
     thresholds: Thresholds = Thresholds()
+    compaction: Literal["extractive", "generated"] = "extractive"
     retention: Retention = Retention()
 
     def settings(self) -> Settings:
@@ -77,6 +80,7 @@ class BotConfig(Value):
             passage_similarity=self.thresholds.passages,
             recall_similarity=self.thresholds.recall,
             memory_answer_similarity=self.thresholds.memory_answer,
+            compaction=self.compaction,
         )
 
 
