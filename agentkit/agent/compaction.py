@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from agentkit.errors import ConstraintError, ContextOverflow, ModelError
 from agentkit.knowledge.grounding import unsupported
 from agentkit.memory.summary import extended, with_sentences
 from agentkit.messages import Message, Part, split_turns, system, text_of, user
@@ -23,7 +24,9 @@ _MOST_TURNS: Final = 400
 """Turns that are read at once. More leave the window together only where no summary was ever made: then the older ones
 are only recalled."""
 _MOST_TOKENS: Final = 200
-_REPORTING: Final = "the user asked, asks, wants, said, says, told; the bot answered, replied, explained, confirmed"
+_REPORTING: Final = (
+    "the user asked, asks, wants, said, says, told; the bot answered, replied, explained, confirmed"
+)
 """Words that a summary may use though nobody said them."""
 _WRITTEN: Final = {
     "type": "object",
@@ -85,7 +88,12 @@ def _written(turn: Turn, known: SummaryRecord | None, leaving: Sequence[Message]
         cancel=turn.stop,
         static=1,
     )
-    finished = next(each for each in turn.wiring.generator.generate(request) if isinstance(each, Finished))
+    try:
+        finished = next(
+            each for each in turn.wiring.generator.generate(request) if isinstance(each, Finished)
+        )
+    except (ConstraintError, ContextOverflow, ModelError):
+        return ""  # no reply fails because of what is only an aid
     if finished.finish != "stop":
         return ""
     written = str(json.loads(finished.text)["summary"]).strip()

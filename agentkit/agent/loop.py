@@ -12,6 +12,7 @@ from typing import Literal, assert_never
 
 from agentkit.agent.act import act
 from agentkit.agent.answer import answer_from_passages
+from agentkit.agent.fact_extraction import generated_facts
 from agentkit.agent.perceive import perceive
 from agentkit.agent.replies import Composed
 from agentkit.agent.route import (
@@ -111,7 +112,9 @@ def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None
 
 
 def _remembered(turn: Turn, seen: Perception) -> tuple[NewMemory, ...]:
-    return turn.recall.settle(memories_of(user(turn.text), turn.wiring.encoder, seen.vector))
+    generated = turn.wiring.settings.fact_extraction == "generated"
+    facts = generated_facts(turn) if generated else None
+    return turn.recall.settle(memories_of(user(turn.text), turn.wiring.encoder, seen.vector, facts))
 
 
 def commit(

@@ -50,6 +50,8 @@ class Settings(Value):
         compaction: How what left the prompt is summarised: `extractive` takes over sentences, `generated` lets the
             generator write a few, which are checked, and takes over what they lack. It costs a generation each time
             that the window moves.
+        fact_extraction: How facts are found in what a user says: `rules` takes whole sentences over, `generated` lets
+            the generator name them, and keeps those that the message bears out. It costs a generation each turn.
     """
 
     instructions: str = ""
@@ -63,3 +65,4 @@ class Settings(Value):
     history_turns: int = Field(default=12, ge=0)
     max_passages: int = Field(default=4, ge=1)
     compaction: Literal["extractive", "generated"] = "extractive"
+    fact_extraction: Literal["rules", "generated"] = "rules"

@@ -48,6 +48,7 @@ class BotConfig(Value):
         limits: What stops a run.
         thresholds: From which similarity something counts.
         compaction: How the beginning of a long conversation is summarised: `extractive` or `generated`.
+        fact_extraction: How facts are found in what a user says: by `rules` or `generated`.
         retention: For how many days conversations, events, messages and facts are kept; `agentkit memory expire`
             applies it.
     """
@@ -68,6 +69,7 @@ class BotConfig(Value):
     limits: Limits = Limits()
     thresholds: Thresholds = Thresholds()
     compaction: Literal["extractive", "generated"] = "extractive"
+    fact_extraction: Literal["rules", "generated"] = "rules"
     retention: Retention = Retention()
 
     def settings(self) -> Settings:
@@ -81,6 +83,7 @@ class BotConfig(Value):
             recall_similarity=self.thresholds.recall,
             memory_answer_similarity=self.thresholds.memory_answer,
             compaction=self.compaction,
+            fact_extraction=self.fact_extraction,
         )
 
 

@@ -67,7 +67,8 @@ def subject_of(fact: str) -> str:
         if pattern.search(text):
             return subject
     own = _OWN.search(text)
-    return " ".join(_QUALIFIERS.sub("", own[1]).casefold().split()) if own else ""
+    what = " ".join(_QUALIFIERS.sub("", own[1]).casefold().split()) if own else ""
+    return "home" if what in ("address", "home address") else what
 
 
 def at_odds(fact: str, other: str) -> bool:

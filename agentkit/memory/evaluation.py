@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentkit.errors import ConfigurationError
@@ -63,6 +63,10 @@ class RecallScore:
     recall: float
     milliseconds: tuple[float, ...]
 
+    def slowest(self, percent: float) -> float:
+        """What this share of the searches stays below, in milliseconds."""
+        return float(numpy.percentile(self.milliseconds, percent))
+
 
 def read_dialogues(folder: Path) -> list[Dialogue]:
     """Read a folder in BEIR form, or all such folders in it, by name.
@@ -90,37 +94,35 @@ def read_dialogues(folder: Path) -> list[Dialogue]:
 def evaluate_recall(
     dialogue: Dialogue,
     encoder: Encoder,
-    open_user: Callable[[Path], UserStore],
+    store: UserStore,
     *,
     limit: int = 10,
-    min_similarity: float = 0.3,
+    min_similarity: float,
 ) -> RecallScore:
-    """Let a user say every turn of a dialogue to a fresh store, then search for what answers each question.
+    """Let a user say every turn of a dialogue to a store, then search for what answers each question.
 
     Args:
         dialogue: What is said and asked.
         encoder: Embeds it.
-        open_user: Opens a store in an empty folder and gives its only user.
+        store: Of a user who has nothing yet.
         limit: How many memories are looked at for each question.
         min_similarity: As in `Recall.search`.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        store = open_user(Path(folder))
-        turn_of = _said(dialogue.turns, store, encoder)
-        recall = Recall(store, encoder)
-        recall.search("", limit)  # reads everything once
-        shares, taken = [], []
-        for query, text in dialogue.questions.items():
-            vector = encoder.encode([text])[0]
-            started = time.perf_counter()
-            found = recall.search(vector, limit, min_similarity, words=text)
-            taken.append((time.perf_counter() - started) * 1000)
-            hits = {turn_of[each.turn_id] for each in found if each.turn_id is not None}
-            shares.append(len(hits & dialogue.relevant[query]) / len(dialogue.relevant[query]))
+    recall = Recall(store, encoder)
+    turn_of = _said(dialogue.turns, store, recall, encoder)
+    recall.search("", limit)  # reads everything once
+    shares, taken = [], []
+    for query, text in dialogue.questions.items():
+        vector = encoder.encode([text])[0]
+        started = time.perf_counter()
+        found = recall.search(vector, limit, min_similarity, words=text)
+        taken.append((time.perf_counter() - started) * 1000)
+        hits = {turn_of[each.turn_id] for each in found if each.turn_id is not None}
+        shares.append(len(hits & dialogue.relevant[query]) / len(dialogue.relevant[query]))
     return RecallScore(dialogue.name, len(shares), sum(shares) / len(shares), tuple(taken))
 
 
-def _said(turns: Sequence[_Row], store: UserStore, encoder: Encoder) -> dict[str, str]:
+def _said(turns: Sequence[_Row], store: UserStore, recall: Recall, encoder: Encoder) -> dict[str, str]:
     """Say every turn; returns which row of the corpus a turn of the store is."""
     rows: dict[str, str] = {}
     conversation, at = "", None
@@ -129,7 +131,7 @@ def _said(turns: Sequence[_Row], store: UserStore, encoder: Encoder) -> dict[str
             conversation, at = store.new_conversation(row.time), row.time
         message = user(f"{row.speaker}: {row.text}" if row.speaker else row.text)
         turn = store.begin_turn(conversation, message)
-        memories = memories_of(message, encoder)
+        memories = recall.settle(memories_of(message, encoder))
         store.commit_turn(turn.id, reply=assistant(), events=(), memories=memories, status="done")
         rows[turn.id] = row.id
     return rows

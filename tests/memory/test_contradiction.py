@@ -23,6 +23,8 @@ from agentkit.memory.contradiction import at_odds, subject_of
         ("I'd rather be contacted by e-mail", "contact"),
         ("My shoe size is 39", "shoe size"),
         ("my new phone number is 555-0101", "phone number"),
+        ("my address is 5 Mill Road", "home"),
+        ("my e-mail address is a@b.example", "e-mail address"),
         ("My favourite colour is green", "favourite colour"),
         ("My sofa is grey", ""),
         ("My order is 1042", ""),
