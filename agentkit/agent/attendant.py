@@ -53,7 +53,7 @@ class Attendant:
         self._profiles: dict[
             str, Mapping[str, JsonValue]
         ] = {}  # by conversation: of those who wait for a reply
-        self._unread: dict[Lease, weakref.finalize[..., Iterator[Event]]] = {}
+        self._unread: dict[str, Claim] = {}  # by conversation: claims of streams that nobody reads yet
         self._left: dict[str, Lease] = {}  # by conversation: leases that could not be given back
 
     def answer(
@@ -78,12 +78,12 @@ class Attendant:
         )
         if when_busy == "interrupt" and accepted.claim is None and not accepted.again:
             self._stop(conversation)
-        events = self._answered(store, accepted.record, accepted.claim, dict(profile or {}))
+        events = self._answered(store, accepted.record, dict(profile or {}))
         if accepted.claim is not None:
-            # A stream that nobody reads must not hold the conversation.
-            lease = accepted.claim.lease
-            self._unread[lease] = weakref.finalize(events, self._give_back, store, lease)
-            self._unread[lease].atexit = False
+            # A stream that nobody reads yet must not hold the conversation: others that wait for it may take the
+            # claim, and with the stream it is given back.
+            self._unread[conversation] = accepted.claim
+            weakref.finalize(events, self._give_back_unread, store, accepted.claim).atexit = False
         return events
 
     def attend(self, settle: Settle | None = None) -> list[Reply]:
@@ -103,24 +103,28 @@ class Attendant:
         return replies
 
     def _answered(
-        self, store: UserStore, record: InboxRecord, claim: Claim | None, profile: Mapping[str, JsonValue]
+        self, store: UserStore, record: InboxRecord, profile: Mapping[str, JsonValue]
     ) -> Iterator[Event]:
         conversation = record.conversation_id
         self._profiles[conversation] = profile
         try:
             while True:
+                if record.turn_id is not None and record.turn_status != "open":
+                    yield from store.events(record.turn_id)
+                    return
+                claim = self._claim(store, conversation)
+                if claim is None or record.turn_id is None:
+                    record = store.accepted(
+                        record.id
+                    )  # the claim, or another worker, may have begun its turn
                 if claim is not None and record.turn_id == claim.turn.turn.id:
                     yield from self._run(store, claim, profile)
                     return
                 if claim is not None:
                     self._run_for_others(store, claim)
-                elif record.turn_id is not None and record.turn_status != "open":
-                    yield from store.events(record.turn_id)
-                    return
-                else:
+                elif record.turn_status in (None, "open"):
                     with self._ended:
                         self._ended.wait(_LOOK_AGAIN)
-                claim = self._claim(store, conversation)
                 record = store.accepted(record.id)
         finally:
             self._profiles.pop(conversation, None)
@@ -134,6 +138,8 @@ class Attendant:
                 raise
 
     def _claim(self, store: UserStore, conversation: str) -> Claim | None:
+        if (unread := self._unread.pop(conversation, None)) is not None:
+            return unread
         self._give_back_what_is_left(store, conversation)
         try:
             return store.claim(conversation, self._lease_seconds)
@@ -147,8 +153,6 @@ class Attendant:
         profile: Mapping[str, JsonValue],
         settle: Settle | None = None,
     ) -> Iterator[Event]:
-        if (unread := self._unread.pop(claim.lease, None)) is not None:
-            unread.detach()
         turn = self._turn(store.under(claim.lease), claim, profile, settle)
         self._stops[turn.conversation_id] = turn.stop
         try:
@@ -204,8 +208,12 @@ class Attendant:
         if stop is not None:
             stop.set()
 
+    def _give_back_unread(self, store: UserStore, claim: Claim) -> None:
+        if self._unread.get(claim.lease.conversation_id) is claim:
+            del self._unread[claim.lease.conversation_id]
+            self._give_back(store, claim.lease)
+
     def _give_back(self, store: UserStore, lease: Lease) -> None:
-        self._unread.pop(lease, None)
         try:
             store.release(lease)
         except StoreError:

@@ -282,6 +282,13 @@ def _differs(kind: str, name: str, found: dict[tuple[str, str], str]) -> bool:
     return (kind, name) in _expected_schema() and found[kind, name] != _expected_schema()[kind, name]
 
 
+def table_names() -> tuple[str, ...]:
+    """The tables that these steps make, in the order they make them."""
+    return tuple(
+        name for kind, name in _expected_schema() if kind == "table" and not name.startswith("sqlite_")
+    )
+
+
 def is_empty(database: Database) -> bool:
     """Whether the file has no tables at all."""
     return database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None

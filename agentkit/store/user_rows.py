@@ -94,17 +94,14 @@ class UserRows:
 
     def _open_turn_row(self, turn_id: str) -> Row:
         row = self._turn_row(turn_id)
-        if row["status"] != "open":
-            raise TurnConflict(
-                f"Turn {turn_id} is finished ({row['status']}); nothing can be added to it.",
-                hint="Begin a new turn.",
-            )
+        _check_open(row)
         return row
 
     def _writable_turn_row(self, turn_id: str) -> Row:
         """An open turn that this store may write to; inside a write."""
-        row = self._open_turn_row(turn_id)
+        row = self._turn_row(turn_id)
         self._check_lease(row)
+        _check_open(row)
         return row
 
     def _check_lease(self, row: Row) -> None:
@@ -123,11 +120,19 @@ class UserRows:
             )
 
 
+def _check_open(row: Row) -> None:
+    if row["status"] != "open":
+        raise TurnConflict(
+            f"Turn {row['id']} is finished ({row['status']}); nothing can be added to it.",
+            hint="Begin a new turn.",
+        )
+
+
 def is_held(row: Row, sources: Sources) -> bool:
     """Whether somebody holds the lease in a row.
 
     A time that is further away than the lease is long was written on another boot: it means nothing.
     """
-    if row["holder"] is None or not 0 < row["until"] - sources.ticks() <= row["seconds"]:
+    if row["holder"] is None or not 0 < row["until"] - sources.ticks() <= row["seconds"] + 1:
         return False
     return row["holder"] == sources.worker or not is_gone(row["holder"])

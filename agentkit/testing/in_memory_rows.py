@@ -184,12 +184,11 @@ class UserData:
 
     def _open_turn(self, turn_id: str) -> tuple[ConversationData, TurnData]:
         conversation, turn = self._turn(turn_id)
-        if not turn.is_open:
-            raise TurnConflict(f"Turn {turn_id} is finished ({turn.record.status}).")
+        _check_open(turn)
         return conversation, turn
 
     def _writable_turn(self, turn_id: str) -> tuple[ConversationData, TurnData]:
-        conversation, turn = self._open_turn(turn_id)
+        conversation, turn = self._turn(turn_id)
         mine = self._lease
         allowed = (
             not conversation.is_held
@@ -198,7 +197,13 @@ class UserData:
         )
         if not allowed:
             raise LeaseLost(f"The conversation of turn {turn_id} is being answered by another worker.")
+        _check_open(turn)
         return conversation, turn
+
+
+def _check_open(turn: TurnData) -> None:
+    if not turn.is_open:
+        raise TurnConflict(f"Turn {turn.record.id} is finished ({turn.record.status}).")
 
 
 def loaded(conversation: ConversationData, turn: TurnData) -> OpenTurn:

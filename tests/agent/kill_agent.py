@@ -19,9 +19,9 @@ from agentkit.agent import Agent
 from agentkit.intents import Binding, IntentModel
 from agentkit.store.sqlite_store import SqliteStore
 from agentkit.testing import Calls, FixedClock, HashingEncoder, ScriptedGenerator, ScriptStep
+from agentkit.testing.crash_ledger import Ledger
 from agentkit.tools import Authority, Tool, ToolContext, tool
 from tests.agent.desk import BINDINGS, intents
-from tests.crash_ledger import Ledger
 from tests.forks import done_in_forks
 
 USER: Final = "ada"

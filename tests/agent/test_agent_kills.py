@@ -12,9 +12,9 @@ import pytest
 
 from agentkit.intents import IntentModel
 from agentkit.store.sqlite_store import SqliteStore
+from agentkit.testing.crash_ledger import Ledger, broken_promises
 from tests.agent.desk import intents
 from tests.agent.kill_agent import MESSAGES, NO_KILL, USER, Job, open_agent, play
-from tests.crash_ledger import Ledger, broken_promises
 from tests.store.process import run_file
 
 IDEMPOTENT: Final = "an idempotent effect"
