@@ -5,6 +5,7 @@ Every event carries `milliseconds`: the time that the step took which it reports
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, JsonValue, TypeAdapter
@@ -47,7 +48,10 @@ class IntentRecognised(_Event):
 
 
 class Recollection(Value):
-    """One recalled memory: text, cosine similarity to the message, trust, and its conversation."""
+    """One recalled memory: text, cosine similarity to the message, trust, and where and when it comes from.
+
+    `score` is what it was ordered by: similarity, common words, age and importance.
+    """
 
     memory_id: str
     text: str
@@ -55,6 +59,9 @@ class Recollection(Value):
     kind: Literal["message", "fact"]
     trust: TrustLabel = "user"
     conversation_id: str | None = None
+    score: float = 0.0
+    turn_id: str | None = None
+    created_at: datetime | None = None
 
 
 class MemoriesRecalled(_Event):

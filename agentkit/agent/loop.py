@@ -12,6 +12,7 @@ from typing import Literal, assert_never
 
 from agentkit.agent.act import act
 from agentkit.agent.answer import answer_from_passages
+from agentkit.agent.fact_extraction import generated_facts
 from agentkit.agent.perceive import perceive
 from agentkit.agent.replies import Composed
 from agentkit.agent.route import (
@@ -40,6 +41,7 @@ from agentkit.events import (
 )
 from agentkit.memory import memories_of
 from agentkit.messages import assistant, tool_result, unanswered_calls, user
+from agentkit.store.protocol import NewMemory
 
 
 def run_turn(turn: Turn, pending: ArgumentAsked | None) -> Iterator[Event]:
@@ -109,6 +111,12 @@ def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None
             assert_never(other)
 
 
+def _remembered(turn: Turn, seen: Perception) -> tuple[NewMemory, ...]:
+    generated = turn.wiring.settings.fact_extraction == "generated"
+    facts = generated_facts(turn) if generated else None
+    return turn.recall.settle(memories_of(user(turn.text), turn.wiring.encoder, seen.vector, facts))
+
+
 def commit(
     turn: Turn,
     text: str,
@@ -140,7 +148,7 @@ def commit(
         turn.turn_id,
         reply=assistant(text),
         events=(*turn.events, *last_events),
-        memories=memories_of(user(turn.text), turn.wiring.encoder, seen.vector) if seen is not None else (),
+        memories=_remembered(turn, seen) if seen is not None else (),
         status=status,
         results=results,
     )

@@ -93,13 +93,26 @@ class Connection:
 
     @contextmanager
     def trying_to_write(self) -> Iterator[None]:
-        """A block whose writes are always undone: tells whether the file can be written, without an fsync."""
-        with self._writes.lock, self._translated():
+        """A block whose writes are always undone: tells what would be, or whether the file can be written."""
+        with self.alone():
             self.database.execute("BEGIN IMMEDIATE")
             try:
                 yield
             finally:
                 roll_back(self.database)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A block outside of any transaction and without other threads: for VACUUM and checkpoints."""
+        with self._writes.alone(), self._reading, self._translated(), self._using(self.database):
+            self._check_usable()
+            yield
+
+    def living(self) -> Iterator[tuple[Any, ...]]:
+        """Every row of every table; inside `reading`."""
+        for table in self._present().tables:
+            for row in table.rows:
+                yield tuple(row.values())
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """All rows of a query; inside `reading` or `writing`."""

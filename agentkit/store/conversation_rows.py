@@ -12,7 +12,7 @@ from agentkit.messages import Message, ToolResult
 from agentkit.store import turn_reading
 from agentkit.store.connection import Row
 from agentkit.store.failures import poisoned, storable, validated
-from agentkit.store.records import ConversationRecord, JournalRow, OpenTurn, TurnRecord
+from agentkit.store.records import ConversationRecord, JournalRow, OpenTurn, SummaryRecord, TurnRecord
 from agentkit.store.turn_reading import TURN_COLUMNS
 from agentkit.store.user_rows import UserRows
 
@@ -63,6 +63,14 @@ FROM journal WHERE turn = ?"""
 _COPY_EVENTS: Final = "INSERT INTO events (turn, seq, event) SELECT ?, seq, event FROM events WHERE turn = ?"
 
 _EVENTS: Final = "SELECT seq, event FROM events WHERE turn = ? ORDER BY seq"
+
+_SUMMARY: Final = """
+SELECT through, text, trust FROM summaries WHERE conversation = ? AND through <= ?
+ORDER BY through DESC LIMIT 1"""
+
+_ADD_SUMMARY: Final = """
+INSERT INTO summaries (conversation, through, text, trust, created_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING"""
 
 
 class ConversationRows(UserRows):
@@ -163,6 +171,21 @@ class ConversationRows(UserRows):
         with self._connection.reading():
             number = self._turn_row(turn_id)["number"]
             return list(turn_reading.journal_of(self._connection, number))
+
+    def summary(self, conversation_id: str, through: int) -> SummaryRecord | None:
+        """The longest summary of the conversation that ends at turn `through` or before."""
+        with self._connection.reading():
+            number = self._conversation_row(conversation_id)["number"]
+            row = self._connection.row(_SUMMARY, (number, through))
+        return None if row is None else validated(SummaryRecord, "summaries", number, dict(row))
+
+    def add_summary(self, conversation_id: str, summary: SummaryRecord) -> None:
+        """Keep a summary; one that ends at the same turn stays as it is."""
+        text = storable(summary.text, "the summary")
+        with self._connection.writing("add_summary"):
+            number = self._conversation_row(conversation_id)["number"]
+            values = (number, summary.through, text, summary.trust, self._now())
+            self._connection.execute(_ADD_SUMMARY, values)
 
 
 def _limit(turns: int | None) -> int:

@@ -71,6 +71,14 @@ class GroupCommit:
         self._wait_for(group)
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A block outside of any transaction, in which nobody else writes."""
+        with self.lock:
+            if self._group is not None:
+                self._commit(self._group)
+            yield
+
+    @contextmanager
     def _turn_to_write(self) -> Iterator[None]:
         with self._counting:
             self._waiting += 1
@@ -119,8 +127,10 @@ class GroupCommit:
     def _commit_if_last(self) -> None:
         """Commit the group unless somebody waits who will; the lock of the writer is held."""
         group = self._group
-        if group is None or (self._waiting and group.size < _LARGEST_GROUP):
-            return
+        if group is not None and (not self._waiting or group.size >= _LARGEST_GROUP):
+            self._commit(group)
+
+    def _commit(self, group: _Group) -> None:
         error: StoreError | None = StoreError(f"{self._path}: the write was interrupted.", hint="Try again.")
         try:
             self._database.execute("COMMIT")

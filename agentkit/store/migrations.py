@@ -18,7 +18,7 @@ from agentkit.store.driver import sqlite3
 APPLICATION_ID: Final = 0x41474B54
 """Marks a database as ours: the letters AGKT."""
 
-NEWEST_VERSION: Final = 2
+NEWEST_VERSION: Final = 3
 """The version that the last step below leads to."""
 
 MIGRATIONS: Final = Migrations("agentkit")
@@ -160,6 +160,17 @@ CREATE TABLE knowledge_versions (
     PRIMARY KEY (tenant, collection)
 ) STRICT, WITHOUT ROWID"""
 
+# What the turns before number `through` of a conversation said, in short. A longer one does not replace a shorter one.
+_SUMMARIES: Final = """
+CREATE TABLE summaries (
+    conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
+    through INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    trust TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (conversation, through)
+) STRICT"""
+
 # The newest lease of a conversation stays, so that its fencing numbers only grow. `until` is a time of a clock that
 # nobody sets; who reads it on another boot sees by `seconds` that it cannot be right.
 _LEASES: Final = """
@@ -221,6 +232,18 @@ def inbox_and_leases(database: Database) -> None:
         "CREATE INDEX inbox_turn ON inbox (turn) WHERE turn IS NOT NULL",
         "ALTER TABLE conversations ADD COLUMN forked_from TEXT",
         "PRAGMA user_version = 2",
+    ):
+        database.execute(statement)
+
+
+@MIGRATIONS()
+def facts_and_summaries(database: Database) -> None:
+    """What a fact is about and which one took its place; summaries of conversations."""
+    for statement in (
+        "ALTER TABLE memories ADD COLUMN about TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE memories ADD COLUMN replaced_by TEXT",
+        _SUMMARIES,
+        "PRAGMA user_version = 3",
     ):
         database.execute(statement)
 

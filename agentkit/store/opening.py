@@ -30,6 +30,7 @@ _PRAGMAS: Final = (
     "PRAGMA fullfsync = ON",  # the same on macOS, where fsync alone does not reach the disk
     "PRAGMA checkpoint_fullfsync = ON",
     "PRAGMA journal_size_limit = 67108864",  # a write-ahead log that once grew is cut back to 64 MB
+    "PRAGMA secure_delete = ON",  # what is deleted is overwritten, not only marked as free
 )
 _READER_PRAGMAS: Final = (*_PRAGMAS[1:4], "PRAGMA query_only = ON")
 _CHECK_SECONDS: Final = 0.1  # most time that a start spends on looking for damage

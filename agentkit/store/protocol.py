@@ -43,6 +43,8 @@ from agentkit.store.records import (
     ConversationRecord,
     DocumentRecord,
     EndStatus,
+    ErasedKinds,
+    ErasureReceipt,
     InboxRecord,
     JournalRow,
     JournalStatus,
@@ -54,12 +56,16 @@ from agentkit.store.records import (
     NewChunk,
     NewMemory,
     OpenTurn,
+    Retention,
     StepRecord,
+    SummaryRecord,
     TurnRecord,
     TurnStatus,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agentkit.store.records import Vectors
 
 __all__ = [
@@ -72,6 +78,9 @@ __all__ = [
     "Conversations",
     "DocumentRecord",
     "EndStatus",
+    "Erasable",
+    "ErasedKinds",
+    "ErasureReceipt",
     "Inbox",
     "InboxRecord",
     "JournalRow",
@@ -86,8 +95,10 @@ __all__ = [
     "NewChunk",
     "NewMemory",
     "OpenTurn",
+    "Retention",
     "StepRecord",
     "Store",
+    "SummaryRecord",
     "TurnLog",
     "TurnRecord",
     "TurnStatus",
@@ -196,6 +207,14 @@ class Conversations(Protocol):
         """The calls of a turn, in the order they were written."""
         ...
 
+    def summary(self, conversation_id: str, through: int) -> SummaryRecord | None:
+        """The longest summary of the conversation that ends at turn `through` or before."""
+        ...
+
+    def add_summary(self, conversation_id: str, summary: SummaryRecord) -> None:
+        """Keep a summary; one that ends at the same turn stays as it is."""
+        ...
+
 
 class TurnLog(Protocol):
     """The writes of a turn, each durable when it returns.
@@ -292,12 +311,17 @@ class Memories(Protocol):
         """Store one memory and return its id."""
         ...
 
-    def memories(self, kind: MemoryKind | None = None) -> list[MemoryRecord]:
-        """All memories, or those of one kind, oldest first."""
+    def memories(self, kind: MemoryKind | None = None, *, replaced: bool = False) -> list[MemoryRecord]:
+        """All memories, or those of one kind, oldest first.
+
+        Args:
+            kind: Only these.
+            replaced: The facts that a newer one took the place of, too.
+        """
         ...
 
     def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
-        """The memories with these ids, in the order asked; those that are gone are left out."""
+        """The memories with these ids, replaced ones too, in the order asked; those that are gone are left out."""
         ...
 
     def memory_vectors(self, encoder_id: str) -> tuple[tuple[str, ...], Vectors]:
@@ -321,7 +345,24 @@ class Memories(Protocol):
         ...
 
 
-class UserStore(Conversations, Inbox, TurnLog, Memories, Protocol):
+class Erasable(Protocol):
+    """What one user has can be erased for good."""
+
+    def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
+        """Erase everything of this user, and look into the raw bytes of the files whether anything is left.
+
+        Args:
+            wait: Seconds to wait for others who still read what was there before.
+            beside: Files and folders that may hold copies, caches say; they are searched, not changed.
+
+        Raises:
+            ErasureIncomplete: Everything is deleted, but somebody kept the old pages alive for longer than `wait`.
+                Erasing again finishes it.
+        """
+        ...
+
+
+class UserStore(Conversations, Inbox, TurnLog, Memories, Erasable, Protocol):
     """Everything one user of one tenant has; nothing of anybody else can be reached through it.
 
     An id that belongs to somebody else raises `RecordNotFound`, exactly like one that does not exist.
@@ -348,6 +389,15 @@ class Store(Protocol):
     def open_turns(self) -> list[OpenTurn]:
         """Every accepted turn that is not committed, of all users, in the order they were accepted."""
         ...
+
+    def expire(
+        self, retention: Retention, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase what is older than it may be, of all users, as `erase` does; an open turn does not expire."""
+        ...
+
+    def expired(self, retention: Retention) -> ErasedKinds:
+        """What `expire` would erase now."""
 
     def unattended(self) -> list[ConversationKey]:
         """The conversations, of all users, with an open turn or a waiting message that nobody has the lease of.

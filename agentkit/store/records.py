@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from agentkit.messages import (
     Assistant,
@@ -194,6 +195,8 @@ class NewMemory:
         encoder_id: Which encoder made the vector; empty when there is none.
         vector: float32 [dimension], length 1; None leaves the memory to be embedded later.
         turn_id: The turn it comes from, if it comes from one.
+        about: What a fact is about where it has one value at a time, "name" say; empty when that is not known.
+        replaces: Ids of facts whose place it takes; they stay as history.
     """
 
     kind: MemoryKind
@@ -203,6 +206,8 @@ class NewMemory:
     encoder_id: str
     vector: Vectors | None
     turn_id: str | None = None
+    about: str = ""
+    replaces: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.vector is None) == bool(self.encoder_id):
@@ -212,7 +217,10 @@ class NewMemory:
 
 
 class MemoryRecord(Value):
-    """A stored memory without its vector; `seq` counts the user's memories."""
+    """A stored memory without its vector; `seq` counts the user's memories.
+
+    `replaced_by` is the id of the fact that took its place, which may be gone.
+    """
 
     id: str
     seq: int
@@ -224,6 +232,16 @@ class MemoryRecord(Value):
     turn_id: str | None
     conversation_id: str | None
     created_at: datetime
+    about: str = ""
+    replaced_by: str | None = None
+
+
+class SummaryRecord(Value):
+    """What the turns of a conversation before number `through` said, in short."""
+
+    through: int
+    text: str
+    trust: TrustLabel
 
 
 class MemoryMark(Value):
@@ -238,14 +256,26 @@ class MemoryMark(Value):
     rewritten: int
 
 
+class MemoryHead(NamedTuple):
+    """What a search knows of a memory beside its vector; `turn_seq` is -1 when it comes from no turn."""
+
+    text: str
+    kind: MemoryKind
+    conversation_id: str | None
+    turn_seq: int
+    importance: float
+    created_at: datetime
+
+
 @dataclass(frozen=True, eq=False)
 class MemoryChanges:
-    """The vectors that came since a mark.
+    """The memories with vectors that came since a mark.
 
     Args:
         mark: The state that these changes lead to.
         complete: True when everything has to be taken anew: no mark was given, or old rows were rewritten.
         ids: The memories, oldest first.
+        heads: One for each id.
         vectors: float32 [len(ids), dimension]; [0, 0] when there are none.
         stale: How many memories among the changes have no vector of this encoder.
     """
@@ -253,8 +283,72 @@ class MemoryChanges:
     mark: MemoryMark
     complete: bool
     ids: tuple[str, ...]
+    heads: tuple[MemoryHead, ...]
     vectors: Vectors
     stale: int
+
+
+class ErasedKinds(Value):
+    """How many rows of each kind were erased, or would be."""
+
+    conversations: int = 0
+    turns: int = 0
+    steps: int = 0
+    calls: int = 0
+    events: int = 0
+    waiting: int = 0
+    summaries: int = 0
+    messages: int = 0
+    facts: int = 0
+
+
+class Retention(Value):
+    """For how many days each kind is kept; None: for ever.
+
+    Args:
+        conversations: Whole conversations, since their last turn; what is remembered of them stays.
+        events: Traces of turns.
+        messages: Remembered messages.
+        facts: Remembered facts.
+        replaced: Facts that a newer one took the place of, since they were stored.
+    """
+
+    conversations: float | None = Field(default=None, ge=0)
+    events: float | None = Field(default=None, ge=0)
+    messages: float | None = Field(default=None, ge=0)
+    facts: float | None = Field(default=None, ge=0)
+    replaced: float | None = Field(default=None, ge=0)
+
+
+class Remnant(Value):
+    """A file that still holds something of what was erased, and how many pieces of it."""
+
+    path: Path
+    pieces: int
+
+
+class ErasureReceipt(Value):
+    """What was erased, where it was searched for afterwards, and what cannot be reached. It holds no content.
+
+    Args:
+        erased: Counts.
+        searched: Files whose raw bytes were searched.
+        bytes_searched: Their size.
+        pieces: How many pieces of erased text were searched for.
+        remnants: Where something was found that no living row explains; empty is the promise.
+        rewritten: Whether every page of the file had to be written anew to reach that.
+        not_reached: Files beside the database that look like copies of it.
+        seconds: What overwriting and searching took.
+    """
+
+    erased: ErasedKinds
+    searched: tuple[Path, ...]
+    bytes_searched: int
+    pieces: int
+    remnants: tuple[Remnant, ...]
+    rewritten: bool
+    not_reached: tuple[Path, ...]
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -12,13 +12,14 @@ from agentkit.errors import StoreCorrupt
 from agentkit.store import turn_reading
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
+from agentkit.store.erasure import Eraser
 from agentkit.store.failures import storable, validated
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
 from agentkit.store.inbox_rows import InboxRows
 from agentkit.store.knowledge_table import SqliteKnowledge
 from agentkit.store.opening import open_connection
 from agentkit.store.protocol import KnowledgeTable, OpenTurn, UserStore
-from agentkit.store.records import ConversationKey, Lease
+from agentkit.store.records import ConversationKey, ErasedKinds, ErasureReceipt, Lease, Retention
 from agentkit.store.turn_reading import TURN_COLUMNS
 from agentkit.store.user_rows import Sources, is_held
 from agentkit.store.workers import this_worker
@@ -40,6 +41,10 @@ ORDER BY work.conversation"""
 
 class SqliteUserStore(ConversationRows, InboxRows):
     """Everything of one user; made by `SqliteStore.for_user` only."""
+
+    def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
+        """Erase everything of this user and verify it."""
+        return Eraser(self._connection, wait, beside).erase_user(self._tenant, self._user)
 
     def under(self, lease: Lease) -> SqliteUserStore:
         """This user's store for the holder of a lease."""
@@ -112,6 +117,16 @@ class SqliteStore:
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
         """The documents of a tenant under one name."""
         return SqliteKnowledge(self._connection, tenant, collection, self._sources.clock)
+
+    def expire(
+        self, retention: Retention, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase what is older than it may be, of all users, and verify it."""
+        return Eraser(self._connection, wait, beside).expire(retention, self._sources.clock())
+
+    def expired(self, retention: Retention) -> ErasedKinds:
+        """What `expire` would erase."""
+        return Eraser(self._connection, 0, ()).expired(retention, self._sources.clock())
 
     def problems(self) -> list[str]:
         """What SQLite finds wrong with the file, page by page and row by row; empty when it is sound.

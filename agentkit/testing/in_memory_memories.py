@@ -12,6 +12,7 @@ from agentkit.store.records import (
     ChunkRecord,
     DocumentRecord,
     MemoryChanges,
+    MemoryHead,
     MemoryKind,
     MemoryMark,
     MemoryRecord,
@@ -33,10 +34,11 @@ class InMemoryMemories(UserData):
             self._check_memories([memory])
             return self._add_memories([memory], None)[0]
 
-    def memories(self, kind: MemoryKind | None = None) -> list[MemoryRecord]:
-        """All memories, or those of one kind, oldest first."""
+    def memories(self, kind: MemoryKind | None = None, *, replaced: bool = False) -> list[MemoryRecord]:
+        """All memories, or those of one kind, oldest first; on demand those that were replaced, too."""
         with self._use():
-            return [each.record for each in self._mine().values() if kind in (None, each.record.kind)]
+            records = (each.record for each in self._mine().values() if kind in (None, each.record.kind))
+            return [record for record in records if replaced or record.replaced_by is None]
 
     def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
         """The memories with these ids, in the order asked; those that are gone are left out."""
@@ -55,7 +57,7 @@ class InMemoryMemories(UserData):
             mark = MemoryMark(
                 added=self._data.added.get(self._owner, 0), rewritten=self._data.rewritten.get(self._owner, 0)
             )
-            complete = since is None or since.rewritten != mark.rewritten
+            complete = since is None or (since.added > 0 and since.rewritten != mark.rewritten)
             first = 0 if since is None or complete else since.added
             new = [each for each in self._mine().values() if each.record.seq >= first]
             mine = [each for each in new if each.record.encoder_id == encoder_id and each.vector is not None]
@@ -63,6 +65,7 @@ class InMemoryMemories(UserData):
                 mark=mark,
                 complete=complete,
                 ids=tuple(each.record.id for each in mine),
+                heads=tuple(self._head(each.record) for each in mine),
                 vectors=_stacked([each.vector for each in mine if each.vector is not None]),
                 stale=len(new) - len(mine),
             )
@@ -85,6 +88,12 @@ class InMemoryMemories(UserData):
             del self._mine()[memory_id]
             self._data.rewritten[self._owner] = self._data.rewritten.get(self._owner, 0) + 1
 
+    def _head(self, record: MemoryRecord) -> MemoryHead:
+        seq = -1 if record.turn_id is None else self._turn(record.turn_id)[1].record.seq
+        return MemoryHead(
+            record.text, record.kind, record.conversation_id, seq, record.importance, record.created_at
+        )
+
     def _mine(self) -> dict[str, MemoryData]:
         return self._data.memories.setdefault(self._owner, {})
 
@@ -95,6 +104,7 @@ class InMemoryMemories(UserData):
     def _check_memories(self, memories: Sequence[NewMemory]) -> None:
         for memory in memories:
             storable_text(memory.text, "a memory")
+            storable_text(memory.about, "what a memory is about")
             if memory.turn_id is not None:
                 self._turn(memory.turn_id)
 
@@ -115,7 +125,12 @@ class InMemoryMemories(UserData):
             turn_id=turn_id,
             conversation_id=None if turn_id is None else self._turn(turn_id)[0].record.id,
             created_at=self._data.clock(),
+            about=memory.about,
         )
+        for old in memory.replaces:
+            if old in self._mine() and self._mine()[old].record.replaced_by is None:
+                changed = self._mine()[old].record.model_copy(update={"replaced_by": record.id})
+                self._mine()[old].record = changed
         vector = None if memory.vector is None else numpy.array(memory.vector, dtype=numpy.float32)
         self._mine()[record.id] = MemoryData(record, vector)
         return record.id

@@ -26,6 +26,7 @@ from agentkit.store.records import (
     MemoryRecord,
     OpenTurn,
     StepRecord,
+    SummaryRecord,
     TurnRecord,
 )
 
@@ -68,12 +69,13 @@ class MessageData:
 
 @dataclass
 class ConversationData:
-    """One conversation: its turns, its inbox and its newest lease."""
+    """One conversation: its turns, its inbox, summaries by where they end, and its newest lease."""
 
     owner: Owner
     record: ConversationRecord
     turns: list[TurnData] = field(default_factory=list)
     inbox: list[MessageData] = field(default_factory=list)
+    summaries: dict[int, SummaryRecord] = field(default_factory=dict)
     fence: int = 0
     is_leased: bool = False
     until: float = 0.0

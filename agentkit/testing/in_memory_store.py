@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from agentkit.errors import StoreError
 from agentkit.store.protocol import KnowledgeTable, UserStore
-from agentkit.store.records import ConversationKey, Lease, OpenTurn
+from agentkit.store.records import ConversationKey, ErasedKinds, ErasureReceipt, Lease, OpenTurn, Retention
+from agentkit.testing.in_memory_erasure import InMemoryErasure, expire, receipt
 from agentkit.testing.in_memory_memories import InMemoryKnowledge
 from agentkit.testing.in_memory_rows import InMemoryData, loaded, storable_text
 from agentkit.testing.in_memory_turns import InMemoryConversations, InMemoryInbox
 
 
-class InMemoryUserStore(InMemoryConversations, InMemoryInbox):
+class InMemoryUserStore(InMemoryConversations, InMemoryInbox, InMemoryErasure):
     """Everything of one user; made by `InMemoryStore.for_user` only."""
 
     def under(self, lease: Lease) -> InMemoryUserStore:
@@ -50,6 +54,20 @@ class InMemoryStore:
                 for each in self._data.conversations.values()
                 if (each.open_turn or each.waiting) and not each.is_held
             ]
+
+    def expire(
+        self, retention: Retention, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase what is older than it may be, of all users."""
+        with self._data.lock:
+            self._check_open()
+            return receipt(expire(self._data, retention, dry_run=False))
+
+    def expired(self, retention: Retention) -> ErasedKinds:
+        """What `expire` would erase."""
+        with self._data.lock:
+            self._check_open()
+            return expire(self._data, retention, dry_run=True)
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
         """The documents of a tenant under one name."""

@@ -23,6 +23,7 @@ from agentkit.store.records import (
     NewMemory,
     OpenTurn,
     StepRecord,
+    SummaryRecord,
     TurnRecord,
 )
 from agentkit.testing.in_memory_memories import InMemoryMemories
@@ -100,6 +101,22 @@ class InMemoryConversations(UserData):
         """The calls of a turn, in the order they were written."""
         with self._use():
             return list(self._turn(turn_id)[1].journal.values())
+
+    def summary(self, conversation_id: str, through: int) -> SummaryRecord | None:
+        """The longest summary that ends at turn `through` or before."""
+        with self._use():
+            summaries = self._conversation(conversation_id).summaries
+            return max(
+                (each for each in summaries.values() if each.through <= through),
+                key=lambda each: each.through,
+                default=None,
+            )
+
+    def add_summary(self, conversation_id: str, summary: SummaryRecord) -> None:
+        """Keep a summary; one that ends at the same turn stays as it is."""
+        storable_text(summary.text, "the summary")
+        with self._use():
+            self._conversation(conversation_id).summaries.setdefault(summary.through, summary)
 
     def _new(self, title: str, forked_from: str | None) -> ConversationData:
         record = ConversationRecord(

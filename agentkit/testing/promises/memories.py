@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy
 
 from agentkit.errors import InputRejected, RecordNotFound
-from agentkit.store.protocol import NewMemory, UserStore
+from agentkit.messages import user
+from agentkit.store.protocol import ErasedKinds, NewMemory, Retention, Store, SummaryRecord, UserStore
 from agentkit.store.records import MemoryMark
-from agentkit.testing.promises.registry import of_a_user, refused
+from agentkit.testing.promises.registry import of_a_store, of_a_user, refused
 from agentkit.testing.promises.samples import memory, say, unit
 
 
@@ -32,6 +33,83 @@ def _memories_are_listed_oldest_first_and_by_kind(ada: UserStore) -> None:
     assert [record.text for record in ada.memories()] == ["fact 0", "fact 1", "fact 2", "a message"]
     assert [record.seq for record in ada.memories()] == [0, 1, 2, 3]
     assert [record.text for record in ada.memories("message")] == ["a message"]
+
+
+@of_a_user
+def _a_replaced_memory_is_kept_as_history_and_stays_replaced(ada: UserStore) -> None:
+    old = ada.add_memory(NewMemory("fact", "I live in Leeds", "user", 0.8, "", None, about="live in"))
+    new = ada.add_memory(
+        NewMemory("fact", "I live in York", "user", 0.8, "", None, about="live in", replaces=(old, "no such"))
+    )
+    ada.add_memory(NewMemory("fact", "something else", "user", 0.8, "", None, replaces=(old,)))
+    assert [record.text for record in ada.memories()] == ["I live in York", "something else"]
+    [first, *_] = ada.memories(replaced=True)
+    assert (first.id, first.replaced_by, first.about) == (old, new, "live in")
+    assert [record.replaced_by for record in ada.memory([old, new])] == [new, None]
+
+
+@of_a_user
+def _changes_tell_what_a_search_needs(ada: UserStore) -> None:
+    conversation = ada.new_conversation()
+    say(ada, conversation, "first")
+    say(ada, conversation, "second")
+    ada.add_memory(memory("of no turn"))
+    heads = ada.memory_changes("encoder-a").heads
+    assert [(head.text, head.kind, head.conversation_id, head.turn_seq) for head in heads] == [
+        ("first", "message", conversation, 0),
+        ("second", "message", conversation, 1),
+        ("of no turn", "fact", None, -1),
+    ]
+    assert [head.created_at for head in heads] == [record.created_at for record in ada.memories()]
+
+
+@of_a_user
+def _the_longest_summary_that_ends_early_enough_is_given(ada: UserStore) -> None:
+    conversation = ada.new_conversation()
+    assert ada.summary(conversation, 100) is None
+    for through in (4, 12, 8):
+        ada.add_summary(conversation, SummaryRecord(through=through, text=f"to {through}", trust="user"))
+    ada.add_summary(conversation, SummaryRecord(through=8, text="another", trust="user"))
+    found = [ada.summary(conversation, through) for through in (3, 4, 8, 11, 12, 100)]
+    assert [each.text if each else None for each in found] == [None, "to 4", "to 8", "to 8", "to 12", "to 12"]
+
+
+@of_a_user
+def _an_erased_user_has_nothing_and_can_begin_again(ada: UserStore) -> None:
+    conversation = ada.new_conversation("hers")
+    say(ada, conversation, "My sofa is grey")
+    ada.add_summary(conversation, SummaryRecord(through=1, text="a sofa", trust="user"))
+    ada.accept(ada.new_conversation(), user("it waits"))
+    mark = ada.memory_changes("encoder-a").mark
+    receipt = ada.erase()
+    assert receipt.remnants == ()
+    counts = receipt.erased
+    assert (counts.conversations, counts.turns, counts.waiting, counts.summaries) == (2, 1, 1, 1)
+    assert (counts.steps, counts.events, counts.messages, counts.facts) == (1, 2, 1, 0)
+    assert (ada.conversations(), ada.memories(replaced=True)) == ([], [])
+    with refused(RecordNotFound):
+        ada.transcript(conversation)
+    say(ada, ada.new_conversation(), "hello again")
+    changes = ada.memory_changes("encoder-a", mark)
+    assert (changes.complete, len(changes.ids)) == (True, 1)
+
+
+@of_a_store
+def _only_what_is_old_expires(store: Store) -> None:
+    ada = store.for_user("shop", "ada")
+    say(ada, ada.new_conversation(), "My sofa is grey")
+    old = ada.add_memory(NewMemory("fact", "I live in Leeds", "user", 0.8, "", None))
+    ada.add_memory(NewMemory("fact", "I live in York", "user", 0.8, "", None, replaces=(old,)))
+    for kept in (Retention(), Retention(conversations=1, events=1, messages=1, facts=1, replaced=1)):
+        assert store.expired(kept) == store.expire(kept).erased == ErasedKinds()
+    replaced = Retention(replaced=0)
+    assert store.expired(replaced) == store.expire(replaced).erased == ErasedKinds(facts=1)
+    events = Retention(events=0)
+    assert store.expired(events) == store.expire(events).erased == ErasedKinds(events=2)
+    everything = Retention(conversations=0, messages=0, facts=0)
+    counts = ErasedKinds(conversations=1, turns=1, steps=1, messages=1, facts=1)
+    assert store.expired(everything) == store.expire(everything).erased == counts
+    assert (ada.conversations(), ada.memories()) == ([], [])
 
 
 @of_a_user

@@ -9,7 +9,7 @@ from typing import Final
 
 from agentkit.errors import RecordNotFound
 from agentkit.messages import assistant, user
-from agentkit.store.protocol import Lease, Store, UserStore
+from agentkit.store.protocol import Lease, NewMemory, Store, SummaryRecord, UserStore
 from agentkit.testing.promises.registry import of_a_store, refused
 from agentkit.testing.promises.samples import CALL, DONE, memory, say, turn_with_started_call, unit
 
@@ -49,6 +49,10 @@ _WITH_ID: Final[dict[str, _Attempt]] = {
     "waiting": lambda other, adas: other.waiting(adas.conversation),
     "claim": lambda other, adas: other.claim(adas.conversation, 1),
     "release": lambda other, adas: other.release(adas.lease),
+    "summary": lambda other, adas: other.summary(adas.conversation, 5),
+    "add_summary": lambda other, adas: other.add_summary(
+        adas.conversation, SummaryRecord(through=1, text="x", trust="user")
+    ),
     "add_memory": lambda other, adas: other.add_memory(memory("mine", turn_id=adas.turn)),
     "set_memory_vectors": lambda other, adas: other.set_memory_vectors("e", {adas.memory: unit(0, 1)}),
     "remove_memory": lambda other, adas: other.remove_memory(adas.memory),
@@ -65,8 +69,8 @@ _LISTS: Final[dict[str, _Attempt]] = {
     "stop_requested": lambda other, adas: not other.stop_requested(adas.lease),
 }
 
-# `under` gives a store of the same user; what that one refuses is checked below.
-_HARMLESS: Final = {"new_conversation", "tenant", "user", "under"}
+# `under` gives a store of the same user; what that one refuses, and what `erase` leaves alone, is checked below.
+_HARMLESS: Final = {"new_conversation", "tenant", "user", "under", "erase"}
 
 _OTHERS: Final = (("shop", "ben"), ("other shop", "ada"), ("", "ada"), ("shop", "ADA"), ("shop", "ada "))
 
@@ -92,6 +96,18 @@ def _a_list_holds_nothing_of_somebody_else(store: Store) -> None:
         assert attempt(store.for_user("shop", "ada"), adas), name
         for whose in _OTHERS:
             assert not attempt(store.for_user(*whose), adas), name
+
+
+@of_a_store
+def _erasing_and_replacing_touch_nothing_of_somebody_else(store: Store) -> None:
+    ada = store.for_user("shop", "ada")
+    adas = _things_of(ada)
+    before = list(_everything_of(ada, adas))
+    for whose in _OTHERS:
+        theirs = NewMemory("fact", "mine", "user", 0.5, "", None, replaces=(adas.memory,))
+        store.for_user(*whose).add_memory(theirs)
+        store.for_user(*whose).erase()
+        assert list(_everything_of(ada, adas)) == before
 
 
 @of_a_store
