@@ -88,6 +88,7 @@ _MEND: Final = (
         SELECT count(*) FROM turns AS earlier
         WHERE earlier.conversation = turns.conversation AND earlier.number < turns.number)""",
     "UPDATE turns SET seq = -1 - seq",
+    "DELETE FROM summaries",  # they are made again of what is there
     # Readers of memories start anew, and no number is given twice.
     "DELETE FROM memory_marks",
     """INSERT INTO memory_marks (tenant, user, added, rewritten)
