@@ -22,6 +22,8 @@
     │   └── InputRejected          a message that cannot be accepted
     ├── ScenarioFailed             a scripted conversation did not go as it says
     └── StoreError                 the person who looks after the database
+        ├── ErasureIncomplete      what was deleted can still be read in the file
+        ├── LeaseLost              another worker answers the conversation; nothing was written
         ├── RecordNotFound         no such conversation, turn or memory for this user
         ├── StoreCorrupt           the file is not a sound agentkit database
         ├── StoreLocked            another process holds the database
@@ -176,6 +178,14 @@ class ScenarioFailed(AgentKitError):
 
 class StoreError(AgentKitError):
     """The database cannot be used as asked."""
+
+
+class ErasureIncomplete(StoreError):
+    """Rows were deleted, but their old pages are still in the file or its write-ahead log."""
+
+
+class LeaseLost(StoreError):
+    """Another worker answers the conversation now, so what this one wanted to write was refused."""
 
 
 class RecordNotFound(StoreError):

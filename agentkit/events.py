@@ -5,6 +5,7 @@ Every event carries `milliseconds`: the time that the step took which it reports
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, JsonValue, TypeAdapter
@@ -16,10 +17,11 @@ DeclineReason: TypeAlias = Literal["out_of_scope", "no_evidence", "not_answered"
 the question, or a limit stopped the run."""
 
 ReplySource: TypeAlias = Literal[
-    "generated", "quoted", "template", "stored_answer", "question", "declined", "hand_off"
+    "generated", "quoted", "template", "stored_answer", "question", "declined", "hand_off", "interrupted"
 ]
 """Where the words of a reply come from: written by the generator and checked, quoted from evidence, rendered
-from a tool result, a stored answer of an intent, a question for a missing value, a refusal, a hand-off."""
+from a tool result, a stored answer of an intent, a question for a missing value, a refusal, a hand-off, the note that
+the bot was stopped."""
 
 
 class _Event(Value):
@@ -57,7 +59,10 @@ class IntentAsked(_Event):
 
 
 class Recollection(Value):
-    """One recalled memory: text, cosine similarity to the message, trust, and its conversation."""
+    """One recalled memory: text, cosine similarity to the message, trust, and where and when it comes from.
+
+    `score` is what it was ordered by: similarity, common words, age and importance.
+    """
 
     memory_id: str
     text: str
@@ -65,6 +70,9 @@ class Recollection(Value):
     kind: Literal["message", "fact"]
     trust: TrustLabel = "user"
     conversation_id: str | None = None
+    score: float = 0.0
+    turn_id: str | None = None
+    created_at: datetime | None = None
 
 
 class MemoriesRecalled(_Event):
@@ -220,6 +228,13 @@ class LimitReached(_Event):
     detail: str
 
 
+class Interrupted(_Event):
+    """The turn was stopped before it had a reply: by a newer message, or by who listened."""
+
+    type: Literal["interrupted"] = "interrupted"
+    reason: str
+
+
 class Declined(_Event):
     """The bot says that it does not know and offers a person."""
 
@@ -266,6 +281,7 @@ Event: TypeAlias = Annotated[
     | ArgumentAsked
     | CallRefused
     | LimitReached
+    | Interrupted
     | Declined
     | HandedOff
     | Replied

@@ -145,6 +145,11 @@ def worst_trust(parts: Iterable[Part]) -> TrustLabel:
     return max((part.trust for part in parts), key=_TRUST_ORDER.index, default="system")
 
 
+def as_trusted(label: TrustLabel, other: TrustLabel) -> bool:
+    """Whether one label is trusted at least as far as another."""
+    return _TRUST_ORDER.index(label) <= _TRUST_ORDER.index(other)
+
+
 def dump_message(message: Message) -> str:
     """One message as JSON text."""
     return _MESSAGE.dump_json(message).decode()

@@ -32,7 +32,7 @@ from agentkit.events import (
     LimitReached,
     ToolsOffered,
 )
-from agentkit.messages import ToolCall, ToolResult, assistant
+from agentkit.messages import ToolCall, ToolResult, assistant, worst_trust
 from agentkit.models.protocols import CallTools, Finished, FreeText, GenerationRequest, Usage
 from agentkit.tools import Tool
 
@@ -172,6 +172,8 @@ def _after(
 ) -> Generator[Event, None, Composed | None]:
     wiring = turn.wiring
     match result.status:
+        case "ok" if worst_trust(result.parts) == "system":
+            return wiring.replies.confirmed(call)  # by a person, after a crash: the tool said nothing
         case "ok":
             return wiring.replies.tool_result(call, result, wiring.now())
         case "retry":

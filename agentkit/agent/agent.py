@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from agentkit.agent.attendant import Attendant, Settle
 from agentkit.agent.intake import accept_text
-from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.ranking import ToolRanking
 from agentkit.agent.replies import Replies
+from agentkit.agent.reply import Reply, fold
 from agentkit.agent.settings import Settings
-from agentkit.agent.turn import Turn, Wiring
-from agentkit.errors import Busy, StoreError
-from agentkit.events import ArgumentAsked, Declined, Event, IntentAsked, Replied, ReplySource, TurnFinished
+from agentkit.agent.turn import Wiring
+from agentkit.events import Event
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
 from agentkit.knowledge.index import KnowledgeIndex
-from agentkit.memory import RecallPool
-from agentkit.messages import Value, system, text_of, turns_in_window
+from agentkit.messages import system
 from agentkit.messages import user as user_message
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
-from agentkit.store.protocol import OpenTurn, Store, UserStore
+from agentkit.store.protocol import BusyPolicy, Store
 from agentkit.tools import StaticToolset, Tool, Toolset
-
-
-class Reply(Value):
-    """What `Agent.ask` returns: the fold over the events of a turn.
-
-    Args:
-        text: What the user is told.
-        source: Where the words come from.
-        declined: Whether the bot said that it does not know.
-        citations: Ids of the passages, tools or memories that the reply was made from.
-        conversation_id: The conversation, to go on with it.
-        turn_id: The turn, to read its trace.
-        milliseconds: How long the turn took.
-    """
-
-    text: str
-    source: ReplySource
-    declined: bool
-    citations: tuple[str, ...]
-    conversation_id: str
-    turn_id: str
-    milliseconds: float
 
 
 class Agent:
@@ -110,8 +86,7 @@ class Agent:
             system=system(prompts.render("system", instructions=settings.instructions)),
             now=now,
         )
-        self._recalls = RecallPool(encoder)
-        self._running: set[str] = set()  # ids of turns that this process works on
+        self._attendant = Attendant(self._wiring, self._store)
 
     @property
     def store(self) -> Store:
@@ -126,9 +101,21 @@ class Agent:
         conversation: str | None = None,
         tenant: str = "default",
         profile: Mapping[str, JsonValue] | None = None,
+        client_msg_id: str | None = None,
+        when_busy: BusyPolicy = "enqueue",
     ) -> Reply:
         """Answer one message; see `stream` for the arguments and errors."""
-        return fold(self.stream(text, user=user, conversation=conversation, tenant=tenant, profile=profile))
+        return fold(
+            self.stream(
+                text,
+                user=user,
+                conversation=conversation,
+                tenant=tenant,
+                profile=profile,
+                client_msg_id=client_msg_id,
+                when_busy=when_busy,
+            )
+        )
 
     def stream(
         self,
@@ -138,10 +125,13 @@ class Agent:
         conversation: str | None = None,
         tenant: str = "default",
         profile: Mapping[str, JsonValue] | None = None,
+        client_msg_id: str | None = None,
+        when_busy: BusyPolicy = "enqueue",
     ) -> Iterator[Event]:
-        """Answer one message as a stream of events.
+        """Answer one message as a stream of events; the message is stored when this returns.
 
-        Closing the stream early stops the work and leaves a transcript in which every call has a result.
+        Closing the stream early stops the work and leaves a transcript in which every call has a result. Any number
+        of threads and processes may ask at once: each conversation is answered in its order.
 
         Args:
             text: What the user says.
@@ -149,10 +139,15 @@ class Agent:
             conversation: A conversation id of this user; None goes on with the latest one, or starts one.
             tenant: Separates customers of a shared installation.
             profile: What the application knows about the user, for tools and stored answers.
+            client_msg_id: What the sender calls the message. Sent again under the same name, it is not answered
+                again: the events of its one turn come back.
+            when_busy: What becomes of the message while the conversation is being answered: `enqueue`, it waits;
+                `merge`, it waits and is answered together with what waits ahead of it; `interrupt`, the running turn
+                is stopped for it; `reject`, `Busy` is raised.
 
         Raises:
             InputRejected: The message is empty or too long; nothing was stored.
-            Busy: The conversation is still answering an earlier message; nothing was stored.
+            Busy: Too many messages wait, or the policy is `reject`; nothing was stored.
             ContextOverflow: Instructions and message do not fit the model; the message is stored.
             RecordNotFound: No such conversation of this user.
             StoreError: The database cannot be used.
@@ -160,19 +155,30 @@ class Agent:
         accepted = accept_text(text, self._wiring.settings.limits.message_characters)
         store = self._store.for_user(tenant, user)
         conversation = conversation or store.latest_conversation() or store.new_conversation()
-        self._finish_open_turns(store, conversation)
-        record = store.begin_turn(conversation, user_message(accepted))
-        turn = self._turn(store, record.conversation_id, record.id, accepted, profile)
-        return self._run(turn)
+        return self._attendant.answer(
+            store,
+            conversation,
+            user_message(accepted),
+            client_msg_id=client_msg_id,
+            when_busy=when_busy,
+            profile=profile,
+        )
 
-    def resume(self) -> list[Reply]:
-        """Finish every turn that a crash left open, of all users, in the order they were accepted.
+    def resume(self, settle: Settle | None = None) -> list[Reply]:
+        """Finish every turn that a crash left open and answer every message that waits, of all users.
 
-        Recorded steps are read back, not run again. A call with an effect that was started and has no result
-        is reported as `unknown`, never repeated, unless its tool is idempotent.
+        What other processes are answering is left to them. Recorded steps are read back, not run again. A call with
+        an effect that was started and has no result is never repeated, unless its tool is idempotent.
+
+        Args:
+            settle: Asks a person about such a call: True, it was done; False, it was not; None, nobody knows, so
+                that the user is told that it is `unknown`.
         """
-        left = [each for each in self._store.open_turns() if each.turn.id not in self._running]
-        return [fold(self._resumed(each)) for each in left]
+        return self._attendant.attend(settle)
+
+    def fork(self, turn_id: str, *, user: str, tenant: str = "default", title: str = "") -> str:
+        """Start a conversation that goes on from any finished turn; the old one stays as it is."""
+        return self._store.for_user(tenant, user).fork(turn_id, title)
 
     def new_conversation(self, *, user: str, tenant: str = "default", title: str = "") -> str:
         """Start a conversation; memories carry over, the transcript does not."""
@@ -189,106 +195,8 @@ class Agent:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, turn: Turn) -> Iterator[Event]:
-        pending = _pending_question(turn.store, turn.conversation_id, turn.turn_id)
-        self._running.add(turn.turn_id)
-        try:
-            yield from run_turn(turn, pending)
-        except StoreError:
-            turn.committed = True  # what cannot be written cannot be closed either; resume does it later
-            raise
-        finally:
-            self._running.discard(turn.turn_id)
-            # Ctrl-C, an early close of the stream and errors alike: the accepted message stays, and every
-            # call gets a result. Nothing is yielded here.
-            if not turn.committed:
-                commit(turn, self._wiring.replies.interrupted(), "interrupted", (), None)
-
-    def _turn(
-        self,
-        store: UserStore,
-        conversation: str,
-        turn_id: str,
-        text: str,
-        profile: Mapping[str, JsonValue] | None,
-    ) -> Turn:
-        earlier = sum(each.status != "open" for each in store.turns(conversation))
-        latest = turns_in_window(earlier, self._wiring.settings.history_turns)
-        return Turn(
-            wiring=self._wiring,
-            store=store,
-            recall=self._recalls.for_user(store),
-            tenant=store.tenant,
-            user=store.user,
-            conversation_id=conversation,
-            turn_id=turn_id,
-            text=text,
-            history=store.transcript(conversation, last_turns=latest),
-            history_from=earlier - latest,
-            profile=dict(profile or {}),
-        )
-
-    def _finish_open_turns(self, store: UserStore, conversation: str) -> None:
-        """A conversation has one order: what a crash left open is finished before the next message."""
-        for each in store.turns(conversation):
-            if each.id in self._running:
-                raise Busy(
-                    f"Conversation {conversation} is still answering an earlier message. Nothing was stored.",
-                    hint="Wait for that reply, or start another conversation.",
-                )
-            if each.status == "open":
-                fold(self._resumed(store.open_turn(each.id)))
-
-    def _resumed(self, left: OpenTurn) -> Iterator[Event]:
-        store = self._store.for_user(left.tenant, left.user)
-        turn = self._turn(store, left.turn.conversation_id, left.turn.id, text_of(left.message), None)
-        turn.recorded = [step.message for step in left.steps]
-        turn.journal = {row.call.id: row for row in left.journal}
-        return self._run(turn)
-
-
-def fold(events: Iterator[Event]) -> Reply:
-    """Run a stream to its end and return what it said."""
-    conversation_id = ""
-    declined = False
-    replied: Replied | None = None
-    finished: TurnFinished | None = None
-    with contextlib.closing(events):  # type: ignore[type-var]
-        for event in events:
-            match event:
-                case Declined():
-                    declined = True
-                case Replied():
-                    replied = event
-                case TurnFinished():
-                    finished = event
-                case _ if event.type == "turn_started":
-                    conversation_id = event.conversation_id
-    assert replied is not None
-    assert finished is not None
-    return Reply(
-        text=replied.text,
-        source=replied.source,
-        declined=declined,
-        citations=replied.citations,
-        conversation_id=conversation_id,
-        turn_id=finished.turn_id,
-        milliseconds=finished.milliseconds,
-    )
-
 
 def _open_store(path: Path | str, now: Callable[[], datetime]) -> Store:
     from agentkit.store.sqlite_store import SqliteStore
 
     return SqliteStore.open(Path(path), clock=now)
-
-
-def _pending_question(
-    store: UserStore, conversation: str, turn_id: str
-) -> ArgumentAsked | IntentAsked | None:
-    """The question that ended the previous turn, if it ended with one."""
-    turns = [each for each in store.turns(conversation) if each.id != turn_id and each.status != "open"]
-    if not turns:
-        return None
-    asked = [event for event in store.events(turns[-1].id) if isinstance(event, (ArgumentAsked, IntentAsked))]
-    return asked[-1] if asked else None

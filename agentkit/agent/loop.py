@@ -12,6 +12,7 @@ from typing import Literal, assert_never
 
 from agentkit.agent.act import act
 from agentkit.agent.answer import answer_from_passages
+from agentkit.agent.fact_extraction import generated_facts
 from agentkit.agent.perceive import perceive
 from agentkit.agent.replies import Composed
 from agentkit.agent.route import (
@@ -42,6 +43,7 @@ from agentkit.events import (
 )
 from agentkit.memory import memories_of
 from agentkit.messages import assistant, tool_result, unanswered_calls, user
+from agentkit.store.protocol import NewMemory
 
 
 def run_turn(turn: Turn, pending: ArgumentAsked | IntentAsked | None) -> Iterator[Event]:
@@ -115,6 +117,12 @@ def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None
             assert_never(other)
 
 
+def _remembered(turn: Turn, seen: Perception) -> tuple[NewMemory, ...]:
+    generated = turn.wiring.settings.fact_extraction == "generated"
+    facts = generated_facts(turn) if generated else None
+    return turn.recall.settle(memories_of(user(turn.text), turn.wiring.encoder, seen.vector, facts))
+
+
 def commit(
     turn: Turn,
     text: str,
@@ -132,7 +140,9 @@ def commit(
         seen: What was perceived; None if the turn was interrupted before.
     """
     results = []
-    for call in unanswered_calls(turn.transcript):
+    # Steps of a crashed process that were not read back yet belong to the turn, too.
+    said = [*turn.transcript, *turn.recorded[len(turn.transcript) :]]
+    for call in unanswered_calls(said):
         row = turn.journal.get(call.id)
         was_started = call.id in turn.started_calls or (row is not None and row.status == "started")
         if was_started:
@@ -144,7 +154,7 @@ def commit(
         turn.turn_id,
         reply=assistant(text),
         events=(*turn.events, *last_events),
-        memories=memories_of(user(turn.text), turn.wiring.encoder, seen.vector) if seen is not None else (),
+        memories=_remembered(turn, seen) if seen is not None else (),
         status=status,
         results=results,
     )

@@ -32,7 +32,9 @@ def perceive(turn: Turn) -> Generator[Event, None, Perception]:
             vector,
             limit=_MOST_MEMORIES,
             min_similarity=settings.recall_similarity,
+            words=turn.text,
             exclude_conversation=turn.conversation_id,
+            first_turn=turn.history_from,
         )
     )
     if memories:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from agentkit.agent.compaction import summary_before
 from agentkit.agent.window import fit
 from agentkit.messages import Message, Part, User
 
@@ -54,6 +55,7 @@ def prompt_messages(
         budget=min(wiring.settings.limits.prompt_tokens, wiring.generator.context_length - reply_tokens),
         count=lambda messages: wiring.generator.count_tokens(messages, specs),
         first=turn.history_from,
+        summary=lambda before: summary_before(turn, before),
     )
 
 

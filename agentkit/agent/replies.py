@@ -104,6 +104,10 @@ class Replies:
         text = self._render("reply_in_doubt", tool=call.name.replace("_", " "))
         return Composed(text, "hand_off")
 
+    def confirmed(self, call: ToolCall) -> Composed:
+        """After a crash: a person says that an effect has happened."""
+        return Composed(self._render("reply_confirmed", tool=call.name.replace("_", " ")), "template")
+
     def interrupted(self) -> str:
         """What the transcript says where the bot was stopped."""
         return self._render("reply_interrupted")

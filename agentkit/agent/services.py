@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from agentkit.store.protocol import NewMemory
 from agentkit.tools import MemoryHit
 
 if TYPE_CHECKING:
@@ -20,17 +19,8 @@ class TurnMemory:
 
     def add(self, text: str) -> str:
         """Remember a text as a fact and return its id."""
-        encoder = self._turn.wiring.encoder
-        memory = NewMemory(
-            kind="fact",
-            text=text,
-            trust="untrusted",  # a model wrote it, perhaps from text of unknown origin
-            importance=0.5,
-            encoder_id=encoder.id,
-            vector=encoder.encode([text])[0],
-            turn_id=self._turn.turn_id,
-        )
-        return self._turn.store.add_memory(memory)
+        # A model wrote it, perhaps from text of unknown origin.
+        return self._turn.recall.remember(text, trust="untrusted", turn_id=self._turn.turn_id)
 
     def search(self, query: str, limit: int) -> list[MemoryHit]:
         """The user's memories most similar to `query`, best first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from agentkit.messages import Value
@@ -17,6 +19,7 @@ class Limits(Value):
         prompt_tokens: Longest prompt; older turns are left out beyond it.
         repeated_calls: How often the same call with the same arguments may run in one turn.
         message_characters: Longest user message that is accepted.
+        waiting_messages: Most messages that may wait in one conversation; the next one is refused as busy.
     """
 
     steps: int = Field(default=6, ge=1, le=100)
@@ -25,6 +28,7 @@ class Limits(Value):
     prompt_tokens: int = Field(default=4_000, ge=256)
     repeated_calls: int = Field(default=1, ge=1)
     message_characters: int = Field(default=8_000, ge=1)
+    waiting_messages: int = Field(default=16, ge=1)
 
 
 class Settings(Value):
@@ -43,6 +47,11 @@ class Settings(Value):
         max_passages: Most passages given as evidence.
         history_turns: Most earlier turns that are considered for the prompt. When there are more, all but a third of
             them leave it at once.
+        compaction: How what left the prompt is summarised: `extractive` takes over sentences, `generated` lets the
+            generator write a few, which are checked, and takes over what they lack. It costs a generation each time
+            that the window moves.
+        fact_extraction: How facts are found in what a user says: `rules` takes whole sentences over, `generated` lets
+            the generator name them, and keeps those that the message bears out. It costs a generation each turn.
     """
 
     instructions: str = ""
@@ -55,3 +64,5 @@ class Settings(Value):
     max_tools: int = Field(default=6, ge=1)
     history_turns: int = Field(default=12, ge=0)
     max_passages: int = Field(default=4, ge=1)
+    compaction: Literal["extractive", "generated"] = "extractive"
+    fact_extraction: Literal["rules", "generated"] = "rules"

@@ -14,6 +14,7 @@ from agentkit.agent.turn import Turn
 from agentkit.events import Event, GenerationFinished, ToolCallFinished, ToolCallStarted
 from agentkit.messages import Assistant, ToolCall, ToolResult, text_of, tool_result
 from agentkit.models.protocols import Finished, GenerationRequest, Usage
+from agentkit.store.protocol import JournalRow
 from agentkit.tools import ResultLimits, Tool, ToolContext, run_call
 
 
@@ -29,7 +30,8 @@ def generate(turn: Turn, request: GenerationRequest) -> Generator[Event, None, F
         turn.transcript.append(recorded)
         return Finished(recorded, text_of(recorded), "stop", Usage())
     finished = None
-    for delta in turn.wiring.generator.generate(request):
+    for delta in turn.wiring.generator.generate(replace(request, cancel=turn.stop)):
+        turn.is_stopped()  # sets `stop` if another process wants it
         if isinstance(delta, Finished):
             finished = delta
     assert finished is not None, "a generator must end with Finished"
@@ -85,8 +87,8 @@ def run_tool(turn: Turn, tool: Tool, call: ToolCall) -> Generator[Event, None, T
     row = turn.journal.get(call.id)
     started_before = row is not None and row.status == "started"
     if started_before and not tool.idempotent:
-        result = tool_result(call, "It is not known whether this call took effect.", status="unknown")
-        turn.store.resolve_call(turn.turn_id, call.id, result)
+        assert row is not None
+        result = _settled(turn, row)
         turn.transcript.append(result)
         yield ToolCallFinished(result=result, status=result.status)
         return result
@@ -108,6 +110,23 @@ def run_tool(turn: Turn, tool: Tool, call: ToolCall) -> Generator[Event, None, T
     turn.transcript.append(result)
     elapsed = (time.perf_counter() - clock) * 1000
     yield ToolCallFinished(result=result, status=result.status, milliseconds=elapsed)
+    return result
+
+
+def _settled(turn: Turn, row: JournalRow) -> ToolResult:
+    """The result of a call whose outcome a crash hid: what a person says about it, or that nobody knows."""
+    match turn.settle(row):
+        case None:
+            words = "It is not known whether this call took effect."
+            result = tool_result(row.call, words, status="unknown")
+            turn.store.resolve_call(turn.turn_id, row.call.id, result)
+            return result
+        case True:
+            result = tool_result(row.call, "A person says that this was done.", trust="system")
+        case False:
+            words = "a person says that this was not done"
+            result = tool_result(row.call, words, status="failed", trust="system")
+    turn.store.finish_call(turn.turn_id, result)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +21,13 @@ from agentkit.knowledge.index import KnowledgeIndex
 from agentkit.messages import Assistant, Message, System, ToolCall, ToolResult
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
-from agentkit.store.protocol import JournalRow, UserStore
+from agentkit.store.protocol import JournalRow, Lease, UserStore
 
 if TYPE_CHECKING:
     from agentkit.memory import Recall
+
+
+_LOOK_SECONDS = 0.25  # between two looks into the store for a reason to stop
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,15 @@ class Turn:
         profile: What the application knows about the signed-in user.
         text: The accepted user message.
         history: Committed messages of earlier turns.
+        lease: The right to answer the conversation.
+        settle: Asked about calls whose outcome a crash hid: whether they were done, None if nobody knows.
         history_from: How many turns were before those of `history`.
         recorded: Steps that a crashed process finished: they are replayed, never run again.
         journal: Calls that a crashed process wrote or started, by call id.
         transcript: Calls and results of this turn so far.
         events: The trace so far.
         started_calls: Calls with an effect that this process has started.
+        stop: Set when the turn is to end early; a generation sees it at once, a tool is waited for.
     """
 
     wiring: Wiring
@@ -73,6 +80,8 @@ class Turn:
     turn_id: str
     text: str
     history: tuple[Message, ...]
+    lease: Lease
+    settle: Callable[[JournalRow], bool | None]
     history_from: int = 0
     profile: Mapping[str, JsonValue] = field(default_factory=dict)
     recorded: list[Message] = field(default_factory=list)
@@ -80,6 +89,8 @@ class Turn:
     transcript: list[Message] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     started_calls: set[str] = field(default_factory=set)
+    stop: threading.Event = field(default_factory=threading.Event)
+    looked_at: float = field(default_factory=time.monotonic)
     tokens_written: int = 0
     committed: bool = False
     started: float = field(default_factory=time.monotonic)
@@ -93,6 +104,14 @@ class Turn:
     def tokens_left(self) -> int:
         """Tokens that may still be written."""
         return self.wiring.settings.limits.tokens - self.tokens_written
+
+    def is_stopped(self) -> bool:
+        """Whether a newer message ended the turn; what other processes accepted is looked up now and then."""
+        if not self.stop.is_set() and time.monotonic() - self.looked_at > _LOOK_SECONDS:
+            self.looked_at = time.monotonic()
+            if self.store.stop_requested(self.lease):
+                self.stop.set()
+        return self.stop.is_set()
 
     def next_sequence(self) -> int:
         """Dense number of the next step of this turn."""

@@ -1,8 +1,9 @@
 """Which messages enter the prompt.
 
-The system message and everything from the last user message on are never dropped; older turns are dropped
-whole, oldest first, so that a call is never separated from its result. If the turn itself is too long, its
-tool results are shortened, longest first.
+The system message and everything from the last user message on are never dropped. Where the rest does not fit, results
+of tools are shortened first; then older turns are dropped whole, oldest first, so that a call is never separated from
+its result, and a summary of what was dropped goes before the first message that stays. If the turn itself is too long,
+its tool results are shortened, longest first.
 
 Turns are dropped several at a time. The generator keeps what it computed for the beginning of a prompt; a window that
 moved with every turn would begin differently every time, and all of it would be computed again and again.
@@ -28,6 +29,7 @@ def fit(
     budget: int,
     count: Callable[[Sequence[Message]], int],
     first: int = 0,
+    summary: Callable[[int], Part | None] = lambda before: None,
 ) -> tuple[Message, ...]:
     """The messages of a prompt that fits.
 
@@ -38,6 +40,7 @@ def fit(
         budget: Most tokens of the prompt.
         count: Length in tokens of the prompt made of some messages.
         first: Number of the first turn of `history` in its conversation, from 0.
+        summary: Gives what the turns before a number said, in short; None where there is nothing to say.
 
     Raises:
         ContextOverflow: The system message and the turn do not fit even with shortened results.
@@ -45,10 +48,15 @@ def fit(
     turns = split_turns(history)
     starts = range(len(turns))
     steady = [start for start in starts if start == 0 or (first + start) % _STRIDE == 0]
-    for start in (*steady, *starts):
-        messages = (system, *(m for each in turns[start:] for m in each), *turn)
-        if count(messages) <= budget:
-            return messages
+    for start in (*steady, *starts, len(turns)):
+        whole = [m for each in turns[start:] for m in each]
+        short = [_shortened(m, 0) if _is_long(m) else m for m in whole]
+        for kept in (whole, short) if short != whole else (whole,):
+            if count((system, *kept, *turn)) > budget:
+                continue  # a summary is made only where it has a chance
+            messages = (system, *_behind(summary(first + start), [*kept, *turn]))
+            if count(messages) <= budget:
+                return messages
     current = list(turn)
     while (needed := count((system, *current))) > budget:
         longest = _longest_result(current)
@@ -62,18 +70,27 @@ def fit(
     return (system, *current)
 
 
+def _behind(summary: Part | None, messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages with a summary before the words of the first one, which is the user's."""
+    if summary is None:
+        return messages
+    opening = messages[0]
+    return [opening.model_copy(update={"parts": (summary, *opening.parts)}), *messages[1:]]
+
+
+def _is_long(message: Message) -> bool:
+    return isinstance(message, ToolResult) and len(text_of(message)) > _SHORTEST_RESULT
+
+
 def _longest_result(messages: Sequence[Message]) -> int | None:
-    lengths = {
-        i: len(text_of(m))
-        for i, m in enumerate(messages)
-        if isinstance(m, ToolResult) and len(text_of(m)) > _SHORTEST_RESULT
-    }
+    lengths = {i: len(text_of(m)) for i, m in enumerate(messages) if _is_long(m)}
     return max(lengths, key=lengths.__getitem__) if lengths else None
 
 
-def _shortened(message: Message) -> Message:
+def _shortened(message: Message, keep: int | None = None) -> Message:
+    """A result with its first characters, at least 160: by default half of it."""
     text = text_of(message)
-    keep = max(_SHORTEST_RESULT - 40, len(text) // 2)
+    keep = max(_SHORTEST_RESULT - 40, len(text) // 2 if keep is None else keep)
     part = Part(
         text=f"{text[:keep]} … [{len(text) - keep} characters left out]", trust=message.parts[0].trust
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
 from agentkit.agent.settings import Limits, Settings
 from agentkit.errors import BotFileError
 from agentkit.messages import Value
+from agentkit.store.records import Retention
 from agentkit.yaml_files import Location, load_yaml, read_yaml
 
 DEFAULT_GENERATOR = "qwen2.5-coder-0.5b"
@@ -47,6 +49,10 @@ class BotConfig(Value):
         contact: How a person is reached; quoted when the bot declines.
         limits: What stops a run.
         thresholds: From which similarity something counts.
+        compaction: How the beginning of a long conversation is summarised: `extractive` or `generated`.
+        fact_extraction: How facts are found in what a user says: by `rules` or `generated`.
+        retention: For how many days conversations, events, messages and facts are kept; `agentkit memory expire`
+            applies it.
     """
 
     name: str = Field(min_length=1)
@@ -65,6 +71,9 @@ class BotConfig(Value):
     contact: str = ""
     limits: Limits = Limits()
     thresholds: Thresholds = Thresholds()
+    compaction: Literal["extractive", "generated"] = "extractive"
+    fact_extraction: Literal["rules", "generated"] = "rules"
+    retention: Retention = Retention()
 
     def settings(self) -> Settings:
         """The part of it that the loop reads."""
@@ -76,6 +85,8 @@ class BotConfig(Value):
             passage_similarity=self.thresholds.passages,
             recall_similarity=self.thresholds.recall,
             memory_answer_similarity=self.thresholds.memory_answer,
+            compaction=self.compaction,
+            fact_extraction=self.fact_extraction,
         )
 
 

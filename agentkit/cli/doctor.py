@@ -25,6 +25,7 @@ from agentkit.models import model_summaries, verify_weights
 from agentkit.models.paths import cache_folder
 from agentkit.plugins import load_plugins
 from agentkit.store.driver import sqlite_advice
+from agentkit.store.recovery import recover
 from agentkit.store.sqlite_store import SqliteStore
 
 Verdict: TypeAlias = Literal["ok", "note", "bad"]
@@ -39,6 +40,24 @@ class Finding:
     verdict: Verdict
     text: str
     hint: str = ""
+
+
+def recover_database(damaged: Path, new: Path | None) -> None:
+    """Save what is readable of a damaged database into a new file, and say what that is."""
+    report = recover(damaged, new or damaged.with_name(f"{damaged.stem}.recovered.db"))
+    out.print(
+        Text(f"✓ {damaged} was left as it is; what is readable of it is in {report.path}:"), soft_wrap=True
+    )
+    for table, rows in report.rows.items():
+        lost = f"  ({report.gaps[table]} stretches could not be read)" if report.gaps[table] else ""
+        out.print(Text(f"    {rows:>9,} {table}{lost}"), soft_wrap=True)
+    if report.refused:
+        out.print(
+            Text(f"· {report.refused:,} rows hold what agentkit never writes and were left out", "yellow")
+        )
+    if report.torn:
+        note = f"· {report.torn:,} turns lost a step: what was said is kept, their tool calls are not"
+        out.print(Text(note, "yellow"), soft_wrap=True)
 
 
 def doctor(bot: Path | None, *, deep: bool) -> None:

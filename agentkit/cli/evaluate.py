@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
 
 import typer
+from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from agentkit.agent import Settings
 from agentkit.bot.config import DEFAULT_ENCODER, DEFAULT_GENERATOR
 from agentkit.cli.evaluate_retrieval import retrieval
 from agentkit.cli.options import JsonOption
@@ -22,6 +26,7 @@ from agentkit.knowledge.evaluation import (
     read_grounding_cases,
     summarise_grounding,
 )
+from agentkit.memory.evaluation import evaluate_recall, mean_recall, read_dialogues
 from agentkit.models import load_encoder, load_generator
 from agentkit.models.evaluation import ToolChoice, evaluate_calls, read_call_rows, score_calls
 from agentkit.models.schema_evaluation import (
@@ -32,9 +37,10 @@ from agentkit.models.schema_evaluation import (
     read_schema_rows,
 )
 from agentkit.prompts import PromptLibrary
+from agentkit.store.sqlite_store import SqliteStore
 
 app = typer.Typer(
-    help="Measure tool calls, grounded answers, retrieval and schemas on your own files.",
+    help="Measure tool calls, grounded answers, retrieval, schemas and recall on your own files.",
     no_args_is_help=True,
 )
 app.command()(retrieval)
@@ -83,6 +89,45 @@ def calls(
     table.add_row("nothing called where none is wanted", _share(scores.right_none, scores.wanting_none))
     table.add_row("calls that do not fit their schema", str(len(scores.schema_failures)))
     table.add_row("not run", str(scores.not_run))
+    out.print(table)
+
+
+@app.command()
+def memory(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder with corpus.jsonl, queries.jsonl and qrels.tsv, or of such folders."),
+    ],
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="Catalogue name, folder or Hugging Face id.")
+    ] = DEFAULT_ENCODER,
+    limit: Annotated[
+        int, typer.Option(min=1, help="How many memories are looked at for each question.")
+    ] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Recall: a user says every turn of a conversation, then questions about it are asked.
+
+    The turns go through a bot's store and the questions through its recall. Prints the share of the turns with the
+    answer that are among the first, and what a search takes.
+    """
+    dialogues = read_dialogues(folder)
+    loaded = load_encoder(encoder, progress=BarProgress(err))
+    scores = []
+    for dialogue in track(dialogues, console=err, description="Recalling", transient=True):
+        with tempfile.TemporaryDirectory() as place, SqliteStore.open(Path(place) / "agent.db") as store:
+            mine = store.for_user("default", "user")
+            least = Settings().recall_similarity
+            scores.append(evaluate_recall(dialogue, loaded, mine, limit=limit, min_similarity=least))
+    if as_json:
+        rows = [{"name": each.name, "questions": each.questions, "recall": each.recall} for each in scores]
+        out.print_json(json.dumps({"limit": limit, "recall": mean_recall(scores), "dialogues": rows}))
+        return
+    table = Table("", "questions", f"recall@{limit}", "ms p50", "ms p95", box=None)
+    for each in scores:
+        taken = [f"{each.slowest(percent):.1f}" for percent in (50, 95)]
+        table.add_row(each.name, str(each.questions), f"{each.recall:.3f}", *taken)
+    table.add_row("all", str(sum(each.questions for each in scores)), f"{mean_recall(scores):.3f}", "", "")
     out.print(table)
 
 

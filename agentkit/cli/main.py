@@ -91,8 +91,18 @@ def demo(
 def doctor(
     bot: Annotated[Path | None, typer.Argument(help="A bot folder to look at, too.")] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Also compare the hash of every weight file.")] = False,
+    recover: Annotated[
+        Path | None,
+        typer.Option(metavar="DATABASE", help="Save what is readable of a damaged database into a new file."),
+    ] = None,
+    new: Annotated[
+        Path | None, typer.Option("--out", help="The new file; by default DATABASE with .recovered.db.")
+    ] = None,
 ) -> None:
     """Look at this machine and say what works, what does not, and what to do about it."""
+    if recover is not None:
+        doctor_command.recover_database(recover, new)
+        return
     doctor_command.doctor(bot, deep=deep)
 
 
@@ -121,6 +131,29 @@ def bench(
     """
     plan = bench_command.plan_of(models=models, cases=cases, rounds=rounds, calls=calls)
     bench_command.bench(plan, output, as_json=as_json)
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0, help="How long messages are sent.")] = 1.0,
+    kill_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between two kills, on average; 0: none.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(help="Decides messages and kills.")] = 0,
+    workers: Annotated[int, typer.Option(min=2, help="Processes; the first is never killed.")] = 3,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="An empty folder for database and ledgers.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Kill agents while they answer, and check that nothing was lost, torn, doubled or out of order.
+
+    Several processes answer messages from one database on this machine's disk, without models, and are killed again
+    and again. Exits with 1 if one of the six promises of the store was broken.
+    """
+    from agentkit.cli import soak as soak_command  # with the doubles that play the models
+
+    soak_command.soak(minutes, kill_every, seed, workers, folder, as_json=as_json)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from agentkit.events import (
     HandedOff,
     IntentAsked,
     IntentRecognised,
+    Interrupted,
     LimitReached,
     MemoriesRecalled,
     PassagesFound,
@@ -120,6 +121,8 @@ class EventPrinter:
                 )
             case LimitReached(limit=limit, detail=detail):
                 self._line("limit", f"{limit}: {detail}", style="yellow")
+            case Interrupted(reason=reason):
+                self._line("stopped", reason, style="yellow")
             case Declined(reason=reason):
                 self._line("declines", reason.replace("_", " "))
             case HandedOff(reason=reason):

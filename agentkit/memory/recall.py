@@ -1,40 +1,48 @@
-"""Finding memories again by meaning: exact search over the vectors of one user.
+"""Finding memories again: by meaning, words, age and importance, over the memories of one user.
 
-The similarity of two unit vectors is their dot product, so a search is one matrix-vector product over all
-memories of the user. Exact search over 10,000 memories takes about a millisecond; an index that approximates
-would pay off a hundred times further. The matrix stays in memory between searches, and the store says cheaply
-whether anybody, in any process, added or changed something since.
+The similarity of two unit vectors is their dot product, so the meaning part of a search is one matrix-vector product
+over all memories of the user; the words part is BM25 over the same memories (`words`). Exact search over 10,000
+memories takes a few milliseconds; an index that approximates would pay off a hundred times further. Both stay in
+memory between searches, and the store says cheaply whether anybody, in any process, added or changed something since.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy
 
 from agentkit.events import Recollection
+from agentkit.memory.contradiction import at_odds, subject_of
+from agentkit.memory.index import MemoryIndex
 from agentkit.memory.remembering import FACT_IMPORTANCE, MESSAGE_IMPORTANCE
-from agentkit.messages import TrustLabel
+from agentkit.messages import TrustLabel, as_trusted
 from agentkit.models.protocols import Encoder
 from agentkit.store.protocol import UserStore
-from agentkit.store.records import MemoryChanges, MemoryKind, MemoryMark, MemoryRecord, NewMemory
+from agentkit.store.records import MemoryKind, MemoryMark, MemoryRecord, NewMemory
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from agentkit.models.protocols import Vectors
 
 _SAME_MEANING: Final = 0.97  # cosine above which two texts with the same numbers say the same
 _MOSTLY_THE_SAME: Final = 0.8  # cosine above which a message is little more than a fact that it holds
 _FURTHER: Final = 10  # candidates looked at beyond those asked for: a fact may stand behind its message
 _WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+_SAME_FACT: Final = 0.93  # cosine above which a fact with the same numbers and denials is no new one
+_COMPARED: Final = 24  # most facts that a new one is compared with
 _BATCH: Final = 64  # texts embedded at once
 
 
 class Recall:
-    """The memories of one user, found by meaning. Threads may share it.
+    """The memories of one user. Threads may share it.
 
     Args:
         user_store: The user's part of a store; memories of anybody else cannot be reached through it.
@@ -46,8 +54,7 @@ class Recall:
         self._encoder = encoder
         self._lock = threading.Lock()
         self._mark: MemoryMark | None = None
-        self._ids: list[str] = []
-        self._matrix: Vectors = numpy.zeros((0, encoder.dimension), dtype=numpy.float32)
+        self._index = MemoryIndex(encoder.dimension)
         self._stale = 0
 
     def search(
@@ -56,37 +63,49 @@ class Recall:
         limit: int = 5,
         min_similarity: float = 0.3,
         *,
+        words: str = "",
         kind: MemoryKind | None = None,
         exclude_conversation: str | None = None,
+        first_turn: int = 0,
     ) -> list[Recollection]:
-        """The memories that are nearest in meaning, best first.
+        """The memories that fit best, best first.
 
         Args:
             query: A text, or its vector, float32 [dimension] of length 1.
             limit: At most so many.
-            min_similarity: Cosine below which a memory has nothing to do with the query; 0.3 suits MiniLM.
+            min_similarity: Cosine, and what common words add to it, below which a memory has nothing to do with the
+                query; 0.3 suits MiniLM.
+            words: The text of the query where only its vector was given.
             kind: Only facts or only messages.
             exclude_conversation: Leave out what comes from this conversation: it is in the prompt anyway.
+            first_turn: Leave out only turns of it from this number on: earlier ones are not in the prompt any more.
 
         Returns:
             Texts that say the same appear once, as a fact rather than a message, and then the newest.
         """
-        vector = self._encoder.encode([query])[0] if isinstance(query, str) else query
+        if isinstance(query, str):
+            vector, words = self._encoder.encode([query])[0], query
+        else:
+            vector = query
         with self._lock:
             self._refresh()
-            ids, matrix = self._ids, self._matrix[: len(self._ids)]
-        # One thread: for so little work, waiting for a second one costs more than it helps.
-        similarities = numpy.vecdot(matrix, numpy.asarray(vector, dtype=numpy.float32))
-        kept: list[tuple[int, MemoryRecord]] = []
-        for looked_at, row in enumerate(_best_first(similarities, limit + _FURTHER, min_similarity)):
-            if len(kept) >= limit and looked_at >= limit + _FURTHER:
+            ids, matrix = self._index.ids, self._index.view()
+            cosine, fits, scores = self._index.scores(vector, words)
+            allowed = self._index.eligible(kind, exclude_conversation, first_turn)
+        rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
+        kept: list[_Found] = []
+        for batch in _best_first(scores, rows, limit + _FURTHER):
+            if len(kept) >= limit:
                 break
-            for record in self._store.memory([ids[row]]):
-                if (kind is None or record.kind == kind) and (
-                    exclude_conversation is None or record.conversation_id != exclude_conversation
-                ):
-                    _keep(kept, row, record, matrix)
-        return [_recollection(record, float(similarities[row])) for row, record in kept[:limit]]
+            place = {ids[row]: row for row in batch}
+            for record in self._store.memory(place):
+                if record.replaced_by is not None:
+                    continue
+                _keep(kept, _Found(place[record.id], record, _words(record.text)), matrix)
+        return [
+            _recollection(each.record, float(cosine[each.row]), float(scores[each.row]))
+            for each in kept[:limit]
+        ]
 
     def remember(
         self,
@@ -109,9 +128,53 @@ class Recall:
         """
         importance = FACT_IMPORTANCE if kind == "fact" else MESSAGE_IMPORTANCE
         vector = self._encoder.encode([text])[0]
-        return self._store.add_memory(
-            NewMemory(kind, text, trust, importance, self._encoder.id, vector, turn_id)
-        )
+        memory = NewMemory(kind, text, trust, importance, self._encoder.id, vector, turn_id)
+        settled = self._settled(memory)
+        return settled if isinstance(settled, str) else self._store.add_memory(settled)
+
+    def settle(self, memories: Iterable[NewMemory]) -> tuple[NewMemory, ...]:
+        """Compare new facts with what is known.
+
+        A fact that says the same as an old one, or that contradicts it, takes its place, and the old one stays as
+        history. But never in place of one that is trusted further: then what says the same is left out, and a
+        contradiction is kept beside it.
+
+        Args:
+            memories: What is to be remembered of a turn.
+
+        Returns:
+            What is to be stored.
+        """
+        settled = (self._settled(memory) for memory in memories)
+        return tuple(memory for memory in settled if not isinstance(memory, str))
+
+    def _settled(self, memory: NewMemory) -> NewMemory | str:
+        """What is to be stored, or the id of what says it already."""
+        if memory.kind != "fact" or memory.vector is None:
+            return memory
+        about = memory.about or subject_of(memory.text)
+        replaced = []
+        for similarity, known in self._known_facts(memory.vector):
+            same = similarity >= _SAME_FACT and _says_it_again(memory.text, known.text)
+            if same and not as_trusted(memory.trust, known.trust):
+                return known.id
+            at_odds_now = bool(about and about == known.about) or at_odds(memory.text, known.text)
+            if (same or at_odds_now) and as_trusted(memory.trust, known.trust):
+                replaced.append(known.id)
+        return dataclasses.replace(memory, about=about, replaces=(*memory.replaces, *replaced))
+
+    def _known_facts(self, vector: Vectors) -> list[tuple[float, MemoryRecord]]:
+        """The current facts that are near in meaning, nearest first."""
+        with self._lock:
+            self._refresh()
+            ids = self._index.ids
+            cosine, _, _ = self._index.scores(vector, "")
+            rows = numpy.flatnonzero(self._index.eligible("fact", None, 0))
+        batch = next(_best_first(cosine, rows, _COMPARED), [])
+        near = {ids[row]: float(cosine[row]) for row in batch}
+        return [
+            (near[record.id], record) for record in self._store.memory(near) if record.replaced_by is None
+        ]
 
     def stale(self) -> int:
         """How many memories have no vector of this encoder, so that no search finds them."""
@@ -138,22 +201,11 @@ class Recall:
         """Take what was added since the last search; everything, when something was removed or replaced."""
         changes = self._store.memory_changes(self._encoder.id, self._mark)
         if changes.complete:
-            self._ids, self._stale = [], 0
+            self._index, self._stale = MemoryIndex(self._encoder.dimension), 0
         if changes.ids:
-            self._append(changes)
+            self._index.add(changes)
         self._mark = changes.mark
         self._stale += changes.stale
-
-    def _append(self, changes: MemoryChanges) -> None:
-        used, needed = len(self._ids), len(self._ids) + len(changes.ids)
-        if needed > len(self._matrix) or used == 0:
-            # A new array, never a resized one: a search in another thread may still read the old one. Room
-            # for half as many again keeps appending cheap.
-            grown = numpy.zeros((needed + needed // 2, self._encoder.dimension), dtype=numpy.float32)
-            grown[:used] = self._matrix[:used]
-            self._matrix = grown
-        self._matrix[used:needed] = changes.vectors
-        self._ids = [*self._ids, *changes.ids]
 
 
 class RecallPool:
@@ -181,40 +233,60 @@ class RecallPool:
         return recall
 
 
-def _best_first(similarities: Vectors, count: int, least: float) -> Iterator[int]:
-    """Rows by falling similarity, newer ones first among equals; sorts only as many as are looked at."""
-    rows = numpy.flatnonzero(similarities >= least)
+def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Iterator[list[int]]:
+    """Some rows by falling score, newer ones first among equals; batch by batch, each longer than the last."""
     done = 0
     while done < len(rows):
         count = min(max(count, 1), len(rows))
         top = rows
         if count < len(rows):
-            cut = numpy.partition(similarities[rows], len(rows) - count)[len(rows) - count]
-            top = rows[similarities[rows] >= cut]
-        ordered = top[numpy.lexsort((-top, -similarities[top]))]
-        yield from ordered[done:].tolist()
+            cut = numpy.partition(scores[rows], len(rows) - count)[len(rows) - count]
+            top = rows[scores[rows] >= cut]
+        ordered = top[numpy.lexsort((-top, -scores[top]))]
+        yield ordered[done:].tolist()
         done, count = len(ordered), len(ordered) * 4
 
 
-def _keep(kept: list[tuple[int, MemoryRecord]], row: int, record: MemoryRecord, matrix: Vectors) -> None:
-    """Add a record, or let it take the place of one that says the same: a fact, or the newer one, wins."""
-    for place, (other_row, other) in enumerate(kept):
-        if _says_the_same(record, other, float(matrix[row] @ matrix[other_row])):
-            if (record.kind == "fact", record.seq) > (other.kind == "fact", other.seq):
-                kept[place] = (row, record)
+@dataclass(frozen=True)
+class _Found:
+    """A memory that is to be shown, its row in the index, and its words."""
+
+    row: int
+    record: MemoryRecord
+    words: list[str]
+
+
+def _keep(kept: list[_Found], found: _Found, matrix: Vectors) -> None:
+    """Add a memory, or let it take the place of one that says the same: a fact, or the newer one, wins."""
+    for place, other in enumerate(kept):
+        if _says_the_same(found, other, float(matrix[found.row] @ matrix[other.row])):
+            if (found.record.kind == "fact", found.record.seq) > (
+                other.record.kind == "fact",
+                other.record.seq,
+            ):
+                kept[place] = found
             return
-    kept.append((row, record))
+    kept.append(found)
 
 
-def _says_the_same(one: MemoryRecord, other: MemoryRecord, similarity: float) -> bool:
-    words, other_words = _words(one.text), _words(other.text)
-    if similarity >= _MOSTLY_THE_SAME and one.kind != other.kind:
+def _says_the_same(one: _Found, other: _Found, similarity: float) -> bool:
+    """Whether `one` adds nothing to `other`, which fits better."""
+    kinds = (one.record.kind, other.record.kind)
+    if kinds == ("message", "fact") and one.record.turn_id == other.record.turn_id is not None:
+        return True
+    if similarity >= _MOSTLY_THE_SAME and kinds[0] != kinds[1]:
         # A message that says little beyond the fact that was taken from it.
-        shorter, longer = sorted((" ".join(words), " ".join(other_words)), key=len)
+        shorter, longer = sorted((" ".join(one.words), " ".join(other.words)), key=len)
         if f" {shorter} " in f" {longer} ":
             return True
     # "order 1042" and "order 1043" are near in meaning and not the same.
-    return words == other_words or (similarity >= _SAME_MEANING and _numbers(words) == _numbers(other_words))
+    return one.words == other.words or (
+        similarity >= _SAME_MEANING and _numbers(one.words) == _numbers(other.words)
+    )
+
+
+def _says_it_again(text: str, other: str) -> bool:
+    return _numbers(_words(text)) == _numbers(_words(other)) and not at_odds(text, other)
 
 
 def _words(text: str) -> list[str]:
@@ -225,12 +297,15 @@ def _numbers(words: list[str]) -> set[str]:
     return {word for word in words if any(character.isdigit() for character in word)}
 
 
-def _recollection(record: MemoryRecord, similarity: float) -> Recollection:
+def _recollection(record: MemoryRecord, similarity: float, score: float) -> Recollection:
     return Recollection(
         memory_id=record.id,
         text=record.text,
         similarity=similarity,
+        score=score,
         kind=record.kind,
         trust=record.trust,
         conversation_id=record.conversation_id,
+        turn_id=record.turn_id,
+        created_at=record.created_at,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from agentkit.memory.extraction import statements, worth_remembering
@@ -20,32 +21,40 @@ LONGEST_TEXT: Final = 2000
 """Characters of a message that are kept as its memory, more than encoders read; the turn keeps all of it."""
 
 
-def memories_of(message: User, encoder: Encoder, vector: Vectors | None = None) -> tuple[NewMemory, ...]:
+def memories_of(
+    message: User,
+    encoder: Encoder,
+    vector: Vectors | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> tuple[NewMemory, ...]:
     """What is to be remembered of a user message: the message as a whole, and each fact that it states.
 
     Args:
         message: The accepted message.
         encoder: Embeds the facts, and the message if need be.
         vector: The message's own vector, float32 [dimension], where it was computed before.
+        facts: The facts that it states, each with what it is about where that has one value at a time. None: the
+            sentences that `statements` finds.
 
     Returns:
         Memories for `commit_turn`, which enters their turn; they inherit the message's worst trust label.
         A greeting or a message that holds a secret gives none.
     """
     text, trust = text_of(message), worst_trust(message.parts)
-    facts = statements(text)
     if not worth_remembering(text):
         return ()
     if vector is None:
         vector = encoder.encode([text])[0]
     whole = NewMemory("message", text[:LONGEST_TEXT], trust, MESSAGE_IMPORTANCE, encoder.id, vector)
+    if facts is None:
+        facts = dict.fromkeys(statements(text), "")
     if not facts:
         return (whole,)
-    vectors = encoder.encode(facts)
+    vectors = encoder.encode(list(facts))
     return (
         whole,
         *(
-            NewMemory("fact", fact, trust, FACT_IMPORTANCE, encoder.id, vectors[position])
-            for position, fact in enumerate(facts)
+            NewMemory("fact", fact, trust, FACT_IMPORTANCE, encoder.id, vectors[position], about=about)
+            for position, (fact, about) in enumerate(facts.items())
         ),
     )

@@ -1,8 +1,10 @@
-"""One connection that the threads of a process share: a lock, explicit transactions, translated errors.
+"""Two connections that the threads of a process share, one to write and one to read: locks, explicit transactions,
+translated errors.
 
-One connection and one lock are the simplest thing that is right: SQLite has one writer at a time anyway,
-reads take microseconds, and a `reading` block sees one snapshot. Other processes have connections of their
-own; the write-ahead log lets them read while this one writes.
+SQLite has one writer at a time, and what takes long in a write is the disk. So writes that come while another one is
+on its way to the disk become durable together with the next one (group commit): each is a savepoint of a transaction
+that the last of them commits, and none returns before that. A `reading` block sees one state, and only what is durable:
+it has a connection of its own. Other processes have theirs; the write-ahead log lets all of them read meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from sqlite_utils import Database
 from agentkit.errors import StoreError
 from agentkit.store.driver import sqlite3
 from agentkit.store.failures import translate
+from agentkit.store.group_commit import GroupCommit, roll_back
 
 Row: TypeAlias = sqlite3.Row
 Values: TypeAlias = Sequence[Any] | dict[str, Any]
@@ -29,36 +32,42 @@ WriteHook: TypeAlias = Callable[[str], None]
 
 
 class Connection:
-    """A guarded `sqlite_utils.Database`.
+    """Two guarded `sqlite_utils.Database`s on one file.
 
     Args:
-        database: Its connection has `isolation_level` None, so that nothing opens a transaction by itself.
+        database: Writes. Its connection has `isolation_level` None, so that nothing opens a transaction by itself.
+        reader: Reads, on a connection of its own.
         path: The file, for error messages.
         on_write: Hook of the crash tests.
     """
 
-    def __init__(self, database: Database, path: Path, on_write: WriteHook | None = None) -> None:
+    def __init__(
+        self, database: Database, reader: Database, path: Path, on_write: WriteHook | None = None
+    ) -> None:
         self.database = database
         self.path = path
+        self._reader = reader
         self._on_write = on_write
-        self._lock = threading.RLock()
+        self._writes = GroupCommit(database, path)
+        self._reading = threading.RLock()
+        self._mine = threading.local()  # which connection the present thread has in use
         self._process = os.getpid()
         self._closed = False
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """A block that sees one state of the database; it may be nested."""
-        with self._lock:
+        """A block that sees one durable state of the database; inside another block, what that one sees."""
+        if self._in_use() is not None:
+            yield
+            return
+        with self._reading:
             self._check_usable()
-            with self._translated():
-                if self.database.conn.in_transaction:
-                    yield
-                    return
-                self.database.execute("BEGIN")
+            with self._translated(), self._using(self._reader):
+                self._reader.execute("BEGIN")
                 try:
                     yield
                 finally:
-                    self._roll_back()
+                    roll_back(self._reader)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[None]:
@@ -70,54 +79,65 @@ class Connection:
         Raises:
             StoreLocked: Another process kept its write transaction open for longer than the busy timeout.
         """
-        with self._lock:
-            self._check_usable()
-            self._report(f"before:{name}")
-            with self._translated():
-                # IMMEDIATE takes the write lock first: a deferred transaction that reads and then writes
-                # fails at once, without waiting, when another process wrote in between.
-                self.database.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._report(f"inside:{name}")
-                    self.database.execute("COMMIT")
-                finally:
-                    self._roll_back()
-            self._report(f"after:{name}")
+        self._report(f"before:{name}")
+        with self._translated(), self._writes.write(self._check_usable), self._using(self.database):
+            yield
+            self._report(f"inside:{name}")
+        self._report(f"after:{name}")
+
+    def set_up_reader(self, pragmas: Iterable[str]) -> None:
+        """Run pragmas on the connection that reads."""
+        with self._translated():
+            for pragma in pragmas:
+                self._reader.execute(pragma)
 
     @contextmanager
     def trying_to_write(self) -> Iterator[None]:
-        """A block whose writes are always undone: tells whether the file can be written, without an fsync."""
-        with self._lock, self._translated():
+        """A block whose writes are always undone: tells what would be, or whether the file can be written."""
+        with self.alone():
             self.database.execute("BEGIN IMMEDIATE")
             try:
                 yield
             finally:
-                self._roll_back()
+                roll_back(self.database)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A block outside of any transaction and without other threads: for VACUUM and checkpoints."""
+        with self._writes.alone(), self._reading, self._translated(), self._using(self.database):
+            self._check_usable()
+            yield
+
+    def living(self) -> Iterator[tuple[Any, ...]]:
+        """Every row of every table; inside `reading`."""
+        for table in self._present().tables:
+            for row in table.rows:
+                yield tuple(row.values())
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """All rows of a query; inside `reading` or `writing`."""
-        return self.database.execute(sql, values).fetchall()
+        return self._present().conn.execute(sql, values).fetchall()
 
     def row(self, sql: str, values: Values = ()) -> Row | None:
         """The first row of a query, if there is one; inside `reading` or `writing`."""
-        found: Row | None = self.database.execute(sql, values).fetchone()
+        found: Row | None = self._present().conn.execute(sql, values).fetchone()
         return found
 
     def execute(self, sql: str, values: Values = ()) -> int:
         """Run a statement inside `writing` and return the key of the row that it inserted last."""
-        return self.database.execute(sql, values).lastrowid or 0
+        return self._present().conn.execute(sql, values).lastrowid or 0
 
     def execute_many(self, sql: str, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement once for each sequence of values; inside `writing`."""
-        self.database.conn.executemany(sql, values)
+        self._present().conn.executemany(sql, values)
 
     def close(self) -> None:
-        """Close the connection; the last one to close moves the write-ahead log into the file."""
-        with self._lock:
+        """Close the connections; the last one to close moves the write-ahead log into the file."""
+        with self._writes.lock, self._reading:
             if not self._closed and self._process == os.getpid():
                 self._closed = True
                 with self._translated():
+                    self._reader.close()
                     self.database.close()
 
     def _check_usable(self) -> None:
@@ -130,13 +150,26 @@ class Connection:
                 hint="Open the store after forking, once in each process.",
             )
 
+    def _in_use(self) -> Database | None:
+        return getattr(self._mine, "database", None)
+
+    def _present(self) -> Database:
+        database = self._in_use()
+        assert database is not None, "statements run inside `reading` or `writing`"
+        return database
+
+    @contextmanager
+    def _using(self, database: Database) -> Iterator[None]:
+        before = self._in_use()
+        self._mine.database = database
+        try:
+            yield
+        finally:
+            self._mine.database = before
+
     def _report(self, point: str) -> None:
         if self._on_write is not None:
             self._on_write(point)
-
-    def _roll_back(self) -> None:
-        if self.database.conn.in_transaction:
-            self.database.execute("ROLLBACK")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

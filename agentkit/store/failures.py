@@ -16,6 +16,9 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 # Primary result codes, https://sqlite.org/rescode.html
 _READ_ONLY: Final = 8
 _CORRUPT: Final = 11
+_SALVAGE: Final = (
+    "Keep it and its -wal file. Restore a backup, or save what is readable: agentkit doctor --recover {path}"
+)
 _CANNOT_OPEN: Final = 14
 _UNDECODABLE: Final = "Could not decode to UTF-8"  # raised by the driver, so it has no code
 
@@ -35,7 +38,7 @@ _EXPLANATIONS: Final[dict[int, tuple[type[StoreError], str, str]]] = {
     _CORRUPT: (
         StoreCorrupt,
         "{path} is damaged: {error}.",
-        "Restore it from a backup. Keep the damaged file and its -wal file: they may hold the rest.",
+        _SALVAGE,
     ),
     13: (
         StoreError,
@@ -69,7 +72,12 @@ def translate(error: sqlite3.Error, path: Path) -> StoreError:
     if str(error).startswith(_UNDECODABLE):
         code = _CORRUPT
     kind, message, hint = _EXPLANATIONS.get(code, _UNEXPLAINED)
-    return kind(message.format(path=path, error=error), hint=hint)
+    return kind(message.format(path=path, error=error), hint=hint.format(path=path))
+
+
+def damaged(path: Path, what: str) -> StoreCorrupt:
+    """The error for a file with damaged pages; `what` was found."""
+    return StoreCorrupt(f"{path} is damaged: {' '.join(what.split())}.", hint=_SALVAGE.format(path=path))
 
 
 def read_only(path: Path) -> StoreReadOnly:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from agentkit.errors import RecordNotFound
 from agentkit.store.connection import Row
 from agentkit.store.failures import storable, validated
-from agentkit.store.records import MemoryChanges, MemoryKind, MemoryMark, MemoryRecord, NewMemory
+from agentkit.store.records import MemoryChanges, MemoryHead, MemoryKind, MemoryMark, MemoryRecord, NewMemory
 from agentkit.store.user_rows import UserRows
 from agentkit.store.vectors import from_blobs, to_blob
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
 _MARK: Final = "SELECT added, rewritten FROM memory_marks WHERE tenant = ? AND user = ?"
 
+# It does not begin at 0: who saw the memories of this user before they were erased takes everything anew.
 _FIRST_MARK: Final = """
-INSERT INTO memory_marks (tenant, user, added, rewritten) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"""
+INSERT INTO memory_marks (tenant, user, added, rewritten) VALUES (?, ?, 0, abs(random() >> 16))
+ON CONFLICT DO NOTHING"""
 
 _COUNT_ADDED: Final = """
 UPDATE memory_marks SET added = added + 1 WHERE tenant = ? AND user = ? RETURNING added - 1 AS seq"""
@@ -27,12 +30,15 @@ _COUNT_REWRITTEN: Final = "UPDATE memory_marks SET rewritten = rewritten + 1 WHE
 
 _ADD: Final = """
 INSERT INTO memories (id, tenant, user, seq, kind, text, trust, importance, turn, created_at, encoder,
-    dimension, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    dimension, vector, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+_REPLACE: Final = """
+UPDATE memories SET replaced_by = ? WHERE id = ? AND tenant = ? AND user = ? AND replaced_by IS NULL"""
 
 _COLUMNS: Final = """
 SELECT memories.id, memories.seq, memories.kind, memories.text, memories.trust, memories.importance,
     memories.encoder AS encoder_id, turns.id AS turn_id, conversations.id AS conversation_id,
-    memories.created_at
+    memories.created_at, memories.about, memories.replaced_by
 FROM memories LEFT JOIN turns ON turns.number = memories.turn
 LEFT JOIN conversations ON conversations.number = turns.conversation
 WHERE memories.tenant = ? AND memories.user = ? """
@@ -44,8 +50,12 @@ _ALL_OF_KIND: Final = _COLUMNS + "AND memories.kind = ? ORDER BY memories.seq"
 _ONE: Final = _COLUMNS + "AND memories.id = ?"
 
 _VECTORS: Final = """
-SELECT id, encoder, dimension, vector FROM memories
-WHERE tenant = ? AND user = ? AND seq >= ? ORDER BY seq"""
+SELECT memories.id, memories.text, memories.kind, conversations.id AS conversation_id,
+    coalesce(turns.seq, -1) AS turn_seq, memories.importance, memories.created_at, memories.encoder,
+    memories.dimension, memories.vector
+FROM memories LEFT JOIN turns ON turns.number = memories.turn
+LEFT JOIN conversations ON conversations.number = turns.conversation
+WHERE memories.tenant = ? AND memories.user = ? AND memories.seq >= ? ORDER BY memories.seq"""
 
 _SET_VECTOR: Final = """
 UPDATE memories SET encoder = ?, dimension = ?, vector = ? WHERE id = ? AND tenant = ? AND user = ?
@@ -62,14 +72,14 @@ class MemoryRows(UserRows):
         with self._connection.writing("add_memory"):
             return self._add_memories([memory], None)[0]
 
-    def memories(self, kind: MemoryKind | None = None) -> list[MemoryRecord]:
-        """All memories, or those of one kind, oldest first."""
+    def memories(self, kind: MemoryKind | None = None, *, replaced: bool = False) -> list[MemoryRecord]:
+        """All memories, or those of one kind, oldest first; on demand those that were replaced, too."""
         with self._connection.reading():
             if kind is None:
                 rows = self._connection.rows(_ALL, (self._tenant, self._user))
             else:
                 rows = self._connection.rows(_ALL_OF_KIND, (self._tenant, self._user, kind))
-        return [_record(row) for row in rows]
+        return [_record(row) for row in rows if replaced or row["replaced_by"] is None]
 
     def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
         """The memories with these ids, in the order asked; those that are gone are left out."""
@@ -89,7 +99,10 @@ class MemoryRows(UserRows):
             mark = MemoryMark(added=0, rewritten=0)
             if row is not None:
                 mark = validated(MemoryMark, "memory_marks", self._user, dict(row))
-            complete = since is None or since.rewritten != mark.rewritten or since.added > mark.added
+            # Who has seen nothing yet has nothing to take anew.
+            complete = since is None or (
+                since.added > 0 and (since.rewritten != mark.rewritten or since.added > mark.added)
+            )
             first = 0 if since is None or complete else since.added
             rows: list[Row] = []
             if first < mark.added:
@@ -99,6 +112,7 @@ class MemoryRows(UserRows):
             mark=mark,
             complete=complete,
             ids=tuple(row["id"] for row in of_encoder),
+            heads=tuple(_head(row) for row in of_encoder),
             vectors=from_blobs("memories", of_encoder),
             stale=len(rows) - len(of_encoder),
         )
@@ -143,8 +157,11 @@ class MemoryRows(UserRows):
             memory.encoder_id,
             0 if memory.vector is None else len(memory.vector),
             None if memory.vector is None else to_blob(memory.vector),
+            storable(memory.about, "what a memory is about"),
         )
         self._connection.execute(_ADD, values)
+        for old in memory.replaces:
+            self._connection.execute(_REPLACE, (memory_id, old, self._tenant, self._user))
         return memory_id
 
     def _no_memory(self, memory_id: str) -> RecordNotFound:
@@ -153,3 +170,14 @@ class MemoryRows(UserRows):
 
 def _record(row: Row) -> MemoryRecord:
     return validated(MemoryRecord, "memories", row["id"], dict(row))
+
+
+def _head(row: Row) -> MemoryHead:
+    return MemoryHead(
+        text=row["text"],
+        kind=row["kind"],
+        conversation_id=row["conversation_id"],
+        turn_seq=row["turn_seq"],
+        importance=row["importance"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+    )

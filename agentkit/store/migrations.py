@@ -19,7 +19,7 @@ from agentkit.store.full_text import searchable
 APPLICATION_ID: Final = 0x41474B54
 """Marks a database as ours: the letters AGKT."""
 
-NEWEST_VERSION: Final = 2
+NEWEST_VERSION: Final = 4
 """The version that the last step below leads to."""
 
 MIGRATIONS: Final = Migrations("agentkit")
@@ -174,6 +174,45 @@ CREATE VIRTUAL TABLE chunk_words USING fts5 (
     heading, text, content = '', tokenize = 'porter unicode61 remove_diacritics 2'
 )"""
 
+# What the turns before number `through` of a conversation said, in short. A longer one does not replace a shorter one.
+_SUMMARIES: Final = """
+CREATE TABLE summaries (
+    conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
+    through INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    trust TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (conversation, through)
+) STRICT"""
+
+# The newest lease of a conversation stays, so that its fencing numbers only grow. `until` is a time of a clock that
+# nobody sets; who reads it on another boot sees by `seconds` that it cannot be right.
+_LEASES: Final = """
+CREATE TABLE leases (
+    conversation INTEGER PRIMARY KEY REFERENCES conversations (number) ON DELETE CASCADE,
+    fence INTEGER NOT NULL,
+    holder TEXT,
+    until REAL NOT NULL,
+    seconds REAL NOT NULL,
+    stop INTEGER NOT NULL
+) STRICT"""
+
+# `message` is here until a turn holds it.
+_INBOX: Final = """
+CREATE TABLE inbox (
+    conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    client_msg_id TEXT,
+    policy TEXT NOT NULL,
+    message TEXT,
+    turn INTEGER REFERENCES turns (number) ON DELETE CASCADE,
+    created_at TEXT NOT NULL,
+    UNIQUE (conversation, seq),
+    UNIQUE (conversation, client_msg_id),
+    CHECK ((message IS NULL) = (turn IS NOT NULL))
+) STRICT"""
+
 
 @MIGRATIONS()
 def first_schema(database: Database) -> None:
@@ -215,6 +254,32 @@ def knowledge_by_words(database: Database) -> None:
         )
 
 
+@MIGRATIONS()
+def inbox_and_leases(database: Database) -> None:
+    """Messages that wait, who answers which conversation, and where a conversation was forked from."""
+    for statement in (
+        _LEASES,
+        _INBOX,
+        "CREATE INDEX inbox_waiting ON inbox (conversation, seq) WHERE turn IS NULL",
+        "CREATE INDEX inbox_turn ON inbox (turn) WHERE turn IS NOT NULL",
+        "ALTER TABLE conversations ADD COLUMN forked_from TEXT",
+        "PRAGMA user_version = 3",
+    ):
+        database.execute(statement)
+
+
+@MIGRATIONS()
+def facts_and_summaries(database: Database) -> None:
+    """What a fact is about and which one took its place; summaries of conversations."""
+    for statement in (
+        "ALTER TABLE memories ADD COLUMN about TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE memories ADD COLUMN replaced_by TEXT",
+        _SUMMARIES,
+        "PRAGMA user_version = 4",
+    ):
+        database.execute(statement)
+
+
 def application_of(database: Database) -> int:
     """Whose file it is; 0 when nobody marked it."""
     return int(database.execute(_READ_APPLICATION).fetchone()[0])
@@ -247,6 +312,13 @@ def differences(database: Database) -> list[str]:
 
 def _differs(kind: str, name: str, found: dict[tuple[str, str], str]) -> bool:
     return (kind, name) in _expected_schema() and found[kind, name] != _expected_schema()[kind, name]
+
+
+def table_names() -> tuple[str, ...]:
+    """The tables that these steps make, in the order they make them."""
+    return tuple(
+        name for kind, name in _expected_schema() if kind == "table" and not name.startswith("sqlite_")
+    )
 
 
 def is_empty(database: Database) -> bool:

@@ -19,7 +19,7 @@ from agentkit.errors import StoreCorrupt, StoreError, StoreTooNew
 from agentkit.store import migrations
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.driver import OLDEST_SQLITE, sqlite3
-from agentkit.store.failures import read_only, translate
+from agentkit.store.failures import damaged, read_only, translate
 
 _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
@@ -30,7 +30,11 @@ _PRAGMAS: Final = (
     "PRAGMA fullfsync = ON",  # the same on macOS, where fsync alone does not reach the disk
     "PRAGMA checkpoint_fullfsync = ON",
     "PRAGMA journal_size_limit = 67108864",  # a write-ahead log that once grew is cut back to 64 MB
+    "PRAGMA secure_delete = ON",  # what is deleted is overwritten, not only marked as free
 )
+_READER_PRAGMAS: Final = (*_PRAGMAS[1:4], "PRAGMA query_only = ON")
+_CHECK_SECONDS: Final = 0.1  # most time that a start spends on looking for damage
+_CHECK_STEP: Final = 2_000  # instructions of SQLite between two looks at the clock
 _WAIT: Final = 0.02  # seconds between two attempts to switch to WAL
 
 
@@ -56,11 +60,12 @@ def open_connection(path: Path, *, busy_timeout: float, on_write: WriteHook | No
         )
     _prepare(path)
     _inspect(path, busy_timeout)
-    database = _connect(path, busy_timeout)
-    connection = Connection(database, path, on_write)
+    connection = Connection(_connect(path, busy_timeout), _connect(path, busy_timeout), path, on_write)
     with ExitStack() as when_it_fails:
         when_it_fails.callback(connection.close)
         _set_up(connection, busy_timeout)
+        connection.set_up_reader(_READER_PRAGMAS)
+        _check_sound(connection)
         when_it_fails.pop_all()
     return connection
 
@@ -153,6 +158,25 @@ def _set_up(connection: Connection, busy_timeout: float) -> None:
                 f"The schema of {path} is not the one that agentkit made: {'; '.join(problems)}.",
                 hint="Something else changed the file; restore it from a backup.",
             )
+
+
+def _check_sound(connection: Connection) -> None:
+    """Look for damaged pages: all of a small file, of a large one what there is time for at a start."""
+    raw = connection.database.conn
+    deadline = time.monotonic() + _CHECK_SECONDS
+    raw.set_progress_handler(lambda: time.monotonic() > deadline, _CHECK_STEP)
+    try:
+        found = str(connection.database.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise translate(error, connection.path) from error
+        found = "ok"  # as far as there was time
+    except sqlite3.Error as error:
+        raise translate(error, connection.path) from error
+    finally:
+        raw.set_progress_handler(None, 0)
+    if found != "ok":
+        raise damaged(connection.path, found)
 
 
 def _enable_wal(database: Database, path: Path, busy_timeout: float) -> None:

@@ -15,10 +15,13 @@ The life of a turn::
     begin_turn -> record_step (a generation) -> start_call -> finish_call -> record_step ... -> commit_turn
                                              `> record_step (result of a call that needs no journal)
 
-Who may go on with an open turn? Until there is a lease per conversation the rule is simple: whoever opens a
-store for a bot first takes `open_turns()`, resumes or closes each, and only then accepts new messages. Two
-processes that resume one turn cannot do an effect twice (3 and 4 hold across processes): the slower one gets
-`TurnConflict`.
+Several threads and processes may work on one store. `accept` puts a message into the inbox of its conversation;
+whoever has the **lease** of the conversation (`claim`) finishes its open turn, or begins the next one from the
+inbox. A lease ends with the turn, after its seconds, or when its process is found dead. Its **fence** is a number
+that only grows: turns are written through `under(lease)`, and a worker that lost its lease without noticing is
+refused (`LeaseLost`) instead of disturbing the one that has it now::
+
+    accept(claim_seconds=…) or claim -> under(lease) -> ... -> commit_turn (gives the lease back)
 """
 
 from __future__ import annotations
@@ -30,13 +33,22 @@ from pydantic import JsonValue
 
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User
+from agentkit.store.inbox_protocol import Inbox
 from agentkit.store.records import (
+    Accepted,
+    BusyPolicy,
     ChunkRecord,
+    Claim,
+    ConversationKey,
     ConversationRecord,
     DocumentRecord,
     EndStatus,
+    ErasedKinds,
+    ErasureReceipt,
+    InboxRecord,
     JournalRow,
     JournalStatus,
+    Lease,
     MemoryChanges,
     MemoryKind,
     MemoryMark,
@@ -45,23 +57,37 @@ from agentkit.store.records import (
     NewDocument,
     NewMemory,
     OpenTurn,
+    Retention,
     StepRecord,
+    SummaryRecord,
     TurnRecord,
     TurnStatus,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agentkit.store.records import Vectors
 
 __all__ = [
+    "Accepted",
+    "BusyPolicy",
     "ChunkRecord",
+    "Claim",
+    "ConversationKey",
     "ConversationRecord",
     "Conversations",
     "DocumentRecord",
     "EndStatus",
+    "Erasable",
+    "ErasedKinds",
+    "ErasureReceipt",
+    "Inbox",
+    "InboxRecord",
     "JournalRow",
     "JournalStatus",
     "KnowledgeTable",
+    "Lease",
     "Memories",
     "MemoryChanges",
     "MemoryKind",
@@ -71,8 +97,10 @@ __all__ = [
     "NewDocument",
     "NewMemory",
     "OpenTurn",
+    "Retention",
     "StepRecord",
     "Store",
+    "SummaryRecord",
     "TurnLog",
     "TurnRecord",
     "TurnStatus",
@@ -174,8 +202,24 @@ class Conversations(Protocol):
         """
         ...
 
-    def turns(self, conversation_id: str) -> list[TurnRecord]:
-        """The turns of a conversation, open ones too, in order."""
+    def turns(self, conversation_id: str, *, last: int | None = None) -> list[TurnRecord]:
+        """The turns of a conversation, open ones too, in order.
+
+        Args:
+            conversation_id: The conversation.
+            last: Only so many of the latest.
+        """
+        ...
+
+    def fork(self, turn_id: str, title: str = "") -> str:
+        """Start a conversation that goes on from a turn, and return its id.
+
+        It has turns of its own with what was said, done and recorded up to that turn; the old conversation stays
+        as it is. What is remembered of the user is not doubled.
+
+        Raises:
+            TurnConflict: The turn is not committed.
+        """
         ...
 
     def events(self, turn_id: str) -> tuple[Event, ...]:
@@ -186,15 +230,26 @@ class Conversations(Protocol):
         """The calls of a turn, in the order they were written."""
         ...
 
+    def summary(self, conversation_id: str, through: int) -> SummaryRecord | None:
+        """The longest summary of the conversation that ends at turn `through` or before."""
+        ...
+
+    def add_summary(self, conversation_id: str, summary: SummaryRecord) -> None:
+        """Keep a summary; one that ends at the same turn stays as it is."""
+        ...
+
 
 class TurnLog(Protocol):
-    """The writes of a turn, each durable when it returns."""
+    """The writes of a turn, each durable when it returns.
+
+    Each raises `LeaseLost`, and writes nothing, where another worker has the lease of the conversation.
+    """
 
     def begin_turn(self, conversation_id: str, message: User) -> TurnRecord:
         """Accept a user message: durable on return.
 
         Raises:
-            Busy: The conversation has an open turn: it is being answered, or waits to be resumed.
+            Busy: The conversation has an open turn, a lease or waiting messages: it is being answered.
             InputRejected: The text cannot be stored (a lone surrogate); nothing was.
         """
         ...
@@ -279,12 +334,17 @@ class Memories(Protocol):
         """Store one memory and return its id."""
         ...
 
-    def memories(self, kind: MemoryKind | None = None) -> list[MemoryRecord]:
-        """All memories, or those of one kind, oldest first."""
+    def memories(self, kind: MemoryKind | None = None, *, replaced: bool = False) -> list[MemoryRecord]:
+        """All memories, or those of one kind, oldest first.
+
+        Args:
+            kind: Only these.
+            replaced: The facts that a newer one took the place of, too.
+        """
         ...
 
     def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
-        """The memories with these ids, in the order asked; those that are gone are left out."""
+        """The memories with these ids, replaced ones too, in the order asked; those that are gone are left out."""
         ...
 
     def memory_vectors(self, encoder_id: str) -> tuple[tuple[str, ...], Vectors]:
@@ -308,7 +368,24 @@ class Memories(Protocol):
         ...
 
 
-class UserStore(Conversations, TurnLog, Memories, Protocol):
+class Erasable(Protocol):
+    """What one user has can be erased for good."""
+
+    def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
+        """Erase everything of this user, and look into the raw bytes of the files whether anything is left.
+
+        Args:
+            wait: Seconds to wait for others who still read what was there before.
+            beside: Files and folders that may hold copies, caches say; they are searched, not changed.
+
+        Raises:
+            ErasureIncomplete: Everything is deleted, but somebody kept the old pages alive for longer than `wait`.
+                Erasing again finishes it.
+        """
+        ...
+
+
+class UserStore(Conversations, Inbox, TurnLog, Memories, Erasable, Protocol):
     """Everything one user of one tenant has; nothing of anybody else can be reached through it.
 
     An id that belongs to somebody else raises `RecordNotFound`, exactly like one that does not exist.
@@ -334,6 +411,22 @@ class Store(Protocol):
 
     def open_turns(self) -> list[OpenTurn]:
         """Every accepted turn that is not committed, of all users, in the order they were accepted."""
+        ...
+
+    def expire(
+        self, retention: Retention, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase what is older than it may be, of all users, as `erase` does; an open turn does not expire."""
+        ...
+
+    def expired(self, retention: Retention) -> ErasedKinds:
+        """What `expire` would erase now."""
+
+    def unattended(self) -> list[ConversationKey]:
+        """The conversations, of all users, with an open turn or a waiting message that nobody has the lease of.
+
+        The oldest conversation comes first.
+        """
         ...
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from agentkit.messages import (
     Assistant,
@@ -36,6 +37,10 @@ JournalStatus: TypeAlias = Literal["written", "started", "finished", "unknown"]
 """`written`: the generator wrote the call, nothing ran; `started`: it may be running; `finished`: it has a
 result; `unknown`: it was started and a crash hid its outcome, which its result says."""
 
+BusyPolicy: TypeAlias = Literal["enqueue", "merge", "interrupt", "reject"]
+"""What becomes of a message that comes while the conversation is being answered: it waits for its turn; it waits and is
+answered together with the one ahead of it; it waits and the running turn is asked to stop; it is refused."""
+
 MemoryKind: TypeAlias = Literal["message", "fact"]
 """A whole user message, or one sentence that states something."""
 
@@ -47,6 +52,8 @@ class ConversationRecord(Value):
     seq: int
     title: str
     created_at: datetime
+    forked_from: str | None = None
+    """The turn that it goes on from, if it was forked."""
 
 
 class TurnRecord(Value):
@@ -58,6 +65,43 @@ class TurnRecord(Value):
     status: TurnStatus
     created_at: datetime
     finished_at: datetime | None = None
+
+
+class InboxRecord(Value):
+    """An accepted message; `seq` counts those of its conversation.
+
+    Args:
+        client_msg_id: What the sender called it, so that sending it again does no harm.
+        policy: What was asked for in case the conversation is busy.
+        message: What was said; None once a turn holds it.
+        turn_id: The turn that answers it; None while it waits.
+        turn_status: The status of that turn.
+    """
+
+    id: str
+    conversation_id: str
+    seq: int
+    client_msg_id: str | None
+    policy: BusyPolicy
+    message: User | None
+    turn_id: str | None
+    turn_status: TurnStatus | None
+    created_at: datetime
+
+
+class Lease(Value):
+    """The right to answer one conversation; `fence` is greater than that of every lease before it."""
+
+    conversation_id: str
+    fence: int
+
+
+class ConversationKey(Value):
+    """Whose conversation it is, and which."""
+
+    tenant: str
+    user: str
+    conversation_id: str
 
 
 class StepRecord(Value):
@@ -119,6 +163,27 @@ class OpenTurn(Value):
         return unanswered_calls([step.message for step in self.steps])
 
 
+class Claim(Value):
+    """A lease, and the open turn that its holder is to finish: one left behind, or one that was begun just now."""
+
+    lease: Lease
+    turn: OpenTurn
+
+
+class Accepted(Value):
+    """What `accept` did.
+
+    Args:
+        record: The message as it is stored.
+        again: Whether it had been stored before under its `client_msg_id`.
+        claim: The lease and the turn to go on with; None when the message waits, or nobody asked for a lease.
+    """
+
+    record: InboxRecord
+    again: bool = False
+    claim: Claim | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class NewMemory:
     """A memory that is to be stored.
@@ -131,6 +196,8 @@ class NewMemory:
         encoder_id: Which encoder made the vector; empty when there is none.
         vector: float32 [dimension], length 1; None leaves the memory to be embedded later.
         turn_id: The turn it comes from, if it comes from one.
+        about: What a fact is about where it has one value at a time, "name" say; empty when that is not known.
+        replaces: Ids of facts whose place it takes; they stay as history.
     """
 
     kind: MemoryKind
@@ -140,6 +207,8 @@ class NewMemory:
     encoder_id: str
     vector: Vectors | None
     turn_id: str | None = None
+    about: str = ""
+    replaces: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.vector is None) == bool(self.encoder_id):
@@ -149,7 +218,10 @@ class NewMemory:
 
 
 class MemoryRecord(Value):
-    """A stored memory without its vector; `seq` counts the user's memories."""
+    """A stored memory without its vector; `seq` counts the user's memories.
+
+    `replaced_by` is the id of the fact that took its place, which may be gone.
+    """
 
     id: str
     seq: int
@@ -161,6 +233,16 @@ class MemoryRecord(Value):
     turn_id: str | None
     conversation_id: str | None
     created_at: datetime
+    about: str = ""
+    replaced_by: str | None = None
+
+
+class SummaryRecord(Value):
+    """What the turns of a conversation before number `through` said, in short."""
+
+    through: int
+    text: str
+    trust: TrustLabel
 
 
 class MemoryMark(Value):
@@ -175,14 +257,26 @@ class MemoryMark(Value):
     rewritten: int
 
 
+class MemoryHead(NamedTuple):
+    """What a search knows of a memory beside its vector; `turn_seq` is -1 when it comes from no turn."""
+
+    text: str
+    kind: MemoryKind
+    conversation_id: str | None
+    turn_seq: int
+    importance: float
+    created_at: datetime
+
+
 @dataclass(frozen=True, eq=False)
 class MemoryChanges:
-    """The vectors that came since a mark.
+    """The memories with vectors that came since a mark.
 
     Args:
         mark: The state that these changes lead to.
         complete: True when everything has to be taken anew: no mark was given, or old rows were rewritten.
         ids: The memories, oldest first.
+        heads: One for each id.
         vectors: float32 [len(ids), dimension]; [0, 0] when there are none.
         stale: How many memories among the changes have no vector of this encoder.
     """
@@ -190,12 +284,76 @@ class MemoryChanges:
     mark: MemoryMark
     complete: bool
     ids: tuple[str, ...]
+    heads: tuple[MemoryHead, ...]
     vectors: Vectors
     stale: int
 
 
 DocumentKind: TypeAlias = Literal["text", "pairs"]
 """`pairs`: each chunk is an answer, and its heading is the question."""
+
+
+class ErasedKinds(Value):
+    """How many rows of each kind were erased, or would be."""
+
+    conversations: int = 0
+    turns: int = 0
+    steps: int = 0
+    calls: int = 0
+    events: int = 0
+    waiting: int = 0
+    summaries: int = 0
+    messages: int = 0
+    facts: int = 0
+
+
+class Retention(Value):
+    """For how many days each kind is kept; None: for ever.
+
+    Args:
+        conversations: Whole conversations, since their last turn; what is remembered of them stays.
+        events: Traces of turns.
+        messages: Remembered messages.
+        facts: Remembered facts.
+        replaced: Facts that a newer one took the place of, since they were stored.
+    """
+
+    conversations: float | None = Field(default=None, ge=0)
+    events: float | None = Field(default=None, ge=0)
+    messages: float | None = Field(default=None, ge=0)
+    facts: float | None = Field(default=None, ge=0)
+    replaced: float | None = Field(default=None, ge=0)
+
+
+class Remnant(Value):
+    """A file that still holds something of what was erased, and how many pieces of it."""
+
+    path: Path
+    pieces: int
+
+
+class ErasureReceipt(Value):
+    """What was erased, where it was searched for afterwards, and what cannot be reached. It holds no content.
+
+    Args:
+        erased: Counts.
+        searched: Files whose raw bytes were searched.
+        bytes_searched: Their size.
+        pieces: How many pieces of erased text were searched for.
+        remnants: Where something was found that no living row explains; empty is the promise.
+        rewritten: Whether every page of the file had to be written anew to reach that.
+        not_reached: Files beside the database that look like copies of it.
+        seconds: What overwriting and searching took.
+    """
+
+    erased: ErasedKinds
+    searched: tuple[Path, ...]
+    bytes_searched: int
+    pieces: int
+    remnants: tuple[Remnant, ...]
+    rewritten: bool
+    not_reached: tuple[Path, ...]
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -10,19 +12,43 @@ from agentkit.errors import StoreCorrupt
 from agentkit.store import turn_reading
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
-from agentkit.store.failures import storable
+from agentkit.store.erasure import Eraser
+from agentkit.store.failures import storable, validated
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
+from agentkit.store.inbox_rows import InboxRows
 from agentkit.store.knowledge_table import SqliteKnowledge
 from agentkit.store.opening import open_connection
 from agentkit.store.protocol import KnowledgeTable, OpenTurn, UserStore
+from agentkit.store.records import ConversationKey, ErasedKinds, ErasureReceipt, Lease, Retention
 from agentkit.store.turn_reading import TURN_COLUMNS
-from agentkit.store.turn_rows import TurnRows
+from agentkit.store.user_rows import Sources, is_held
+from agentkit.store.workers import this_worker
 
 _OPEN_TURNS: Final = TURN_COLUMNS + "WHERE turns.status = 'open' ORDER BY turns.number"
 
 
-class SqliteUserStore(ConversationRows, TurnRows):
+_UNATTENDED: Final = """
+SELECT conversations.tenant, conversations.user, conversations.id AS conversation_id,
+    leases.fence, leases.holder, leases.until, leases.seconds
+FROM (
+    SELECT conversation FROM turns WHERE status = 'open'
+    UNION SELECT conversation FROM inbox WHERE turn IS NULL
+) AS work
+JOIN conversations ON conversations.number = work.conversation
+LEFT JOIN leases ON leases.conversation = work.conversation
+ORDER BY work.conversation"""
+
+
+class SqliteUserStore(ConversationRows, InboxRows):
     """Everything of one user; made by `SqliteStore.for_user` only."""
+
+    def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
+        """Erase everything of this user and verify it."""
+        return Eraser(self._connection, wait, beside).erase_user(self._tenant, self._user)
+
+    def under(self, lease: Lease) -> SqliteUserStore:
+        """This user's store for the holder of a lease."""
+        return SqliteUserStore(self._connection, self._tenant, self._user, self._sources, lease)
 
 
 class SqliteStore:
@@ -31,10 +57,9 @@ class SqliteStore:
     Make it with `SqliteStore.open`.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, ids: Ids) -> None:
+    def __init__(self, connection: Connection, sources: Sources) -> None:
         self._connection = connection
-        self._clock = clock
-        self._ids = ids
+        self._sources = sources
 
     @classmethod
     def open(
@@ -45,6 +70,7 @@ class SqliteStore:
         ids: Ids = new_id,
         on_write: WriteHook | None = None,
         busy_timeout: float = 5.0,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> SqliteStore:
         """Open or create a database and bring its schema up to date.
 
@@ -54,6 +80,7 @@ class SqliteStore:
             ids: Gives new ids.
             on_write: Called at `before:NAME`, `inside:NAME` and `after:NAME` of every write, for crash tests.
             busy_timeout: Seconds to wait for another process's write before `StoreLocked`.
+            ticks: Gives seconds that only ever grow, in all processes of the machine; leases end by it.
 
         Raises:
             StoreCorrupt: The file is not a sound agentkit database; says what it is.
@@ -63,12 +90,12 @@ class SqliteStore:
             StoreTooNew: A newer agentkit wrote it; it is left as it is.
         """
         connection = open_connection(Path(path), busy_timeout=busy_timeout, on_write=on_write)
-        return cls(connection, clock, ids)
+        return cls(connection, Sources(clock, ids, ticks, this_worker()))
 
     def for_user(self, tenant: str, user: str) -> UserStore:
         """The only way to anybody's data."""
         whose = storable(tenant, "the tenant's name"), storable(user, "the user's name")
-        return SqliteUserStore(self._connection, *whose, self._clock, self._ids)
+        return SqliteUserStore(self._connection, *whose, self._sources)
 
     def open_turns(self) -> list[OpenTurn]:
         """Every accepted turn that is not committed, of all users, in the order they were accepted."""
@@ -76,9 +103,30 @@ class SqliteStore:
             rows = self._connection.rows(_OPEN_TURNS)
             return [turn_reading.load_open_turn(self._connection, row) for row in rows]
 
+    def unattended(self) -> list[ConversationKey]:
+        """The conversations with an open turn or a waiting message that nobody holds a lease of."""
+        with self._connection.reading():
+            rows = self._connection.rows(_UNATTENDED)
+        fields = ("tenant", "user", "conversation_id")
+        return [
+            validated(ConversationKey, "conversations", row["conversation_id"], {f: row[f] for f in fields})
+            for row in rows
+            if not is_held(row, self._sources)
+        ]
+
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
         """The documents of a tenant under one name."""
-        return SqliteKnowledge(self._connection, tenant, collection, self._clock)
+        return SqliteKnowledge(self._connection, tenant, collection, self._sources.clock)
+
+    def expire(
+        self, retention: Retention, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase what is older than it may be, of all users, and verify it."""
+        return Eraser(self._connection, wait, beside).expire(retention, self._sources.clock())
+
+    def expired(self, retention: Retention) -> ErasedKinds:
+        """What `expire` would erase."""
+        return Eraser(self._connection, 0, ()).expired(retention, self._sources.clock())
 
     def problems(self) -> list[str]:
         """What SQLite finds wrong with the file, page by page and row by row; empty when it is sound.

@@ -16,6 +16,7 @@ from agentkit.store.failures import unstorable
 from agentkit.store.memory_rows import MemoryRows
 from agentkit.store.records import EndStatus, JournalStatus, NewMemory, TurnRecord
 from agentkit.store.turn_reading import USAGE
+from agentkit.store.user_rows import is_held
 
 _OPEN_TURN: Final = "SELECT id FROM turns WHERE conversation = ? AND status = 'open'"
 
@@ -45,6 +46,10 @@ UPDATE journal SET status = ?, result_step = ? WHERE conversation = ? AND call_i
 _UNANSWERED: Final = """
 SELECT call_id FROM journal WHERE turn = ? AND result_step IS NULL ORDER BY step, position"""
 
+_IS_WAITING: Final = "SELECT 1 FROM inbox WHERE conversation = ? AND turn IS NULL LIMIT 1"
+
+_RELEASE: Final = "UPDATE leases SET holder = NULL WHERE conversation = ?"
+
 _END_TURN: Final = "UPDATE turns SET status = ?, reply = ?, finished_at = ? WHERE number = ?"
 
 _ADD_EVENT: Final = "INSERT INTO events (turn, seq, event) VALUES (?, ?, ?)"
@@ -55,17 +60,21 @@ class TurnRows(MemoryRows):
 
     def begin_turn(self, conversation_id: str, message: User) -> TurnRecord:
         """Accept a user message: durable on return."""
-        text, turn_id, now = _json(message), self._ids(), self._clock()
+        text = message_json(message)
         with self._connection.writing("begin_turn"):
-            conversation = self._conversation_row(conversation_id)["number"]
+            row = self._conversation_row(conversation_id)
+            conversation = row["number"]
             if (open_turn := self._connection.row(_OPEN_TURN, (conversation,))) is not None:
                 raise Busy(
                     f"Conversation {conversation_id} is being answered: turn {open_turn['id']} is open.",
                     hint="Wait for its reply. After a crash, finish what open_turns() lists first.",
                 )
-            seq = self._connection.rows(_NEXT_TURN, (conversation,))[0]["seq"]
-            self._connection.execute(_ADD_TURN, (turn_id, conversation, seq, text, now.isoformat()))
-        return TurnRecord(id=turn_id, conversation_id=conversation_id, seq=seq, status="open", created_at=now)
+            if is_held(row, self._sources) or self._connection.row(_IS_WAITING, (conversation,)) is not None:
+                raise Busy(
+                    f"Conversation {conversation_id} is being answered, or messages wait in its inbox.",
+                    hint="`accept` puts a message behind them.",
+                )
+            return self._add_turn(row, text)[1]
 
     def record_step(
         self,
@@ -75,9 +84,9 @@ class TurnRows(MemoryRows):
         usage: Mapping[str, JsonValue] | None = None,
     ) -> None:
         """Record a finished generation, or the result of a call that was never started."""
-        text = _json(message)
+        text = message_json(message)
         with self._connection.writing("record_step"):
-            turn = self._open_turn_row(turn_id)
+            turn = self._writable_turn_row(turn_id)
             expected = self._next_step(turn)
             if seq != expected:
                 state = "is recorded already" if seq < expected else f"comes too early, {expected} is next"
@@ -91,9 +100,9 @@ class TurnRows(MemoryRows):
     def start_call(self, turn_id: str, call: ToolCall, *, effect: ToolEffect, idempotent: bool) -> None:
         """Journal that a call is about to run: durable on return, before the call."""
         with self._connection.writing("start_call"):
-            turn = self._open_turn_row(turn_id)
+            turn = self._writable_turn_row(turn_id)
             row = self._call_row(turn, call.id, ("written",))
-            if row["call"] != _json(call):
+            if row["call"] != message_json(call):
                 raise TurnConflict(f"Call {call.id} of turn {turn_id} is not the one that was recorded.")
             self._connection.execute(_START_CALL, (effect, int(idempotent), turn["conversation"], call.id))
 
@@ -124,14 +133,14 @@ class TurnRows(MemoryRows):
         """End a turn: reply, events, memories, last results and status in one transaction."""
         if reply.calls:
             raise TurnConflict(f"The reply of turn {turn_id} holds calls; record it as a step and run them.")
-        text, trace = _json(reply), [_event_json(event) for event in events]
+        text, trace = message_json(reply), [_event_json(event) for event in events]
         with self._connection.writing("commit_turn"):
-            turn = self._open_turn_row(turn_id)
+            turn = self._writable_turn_row(turn_id)
             for result in results:
                 journal_status: JournalStatus = "unknown" if result.status == "unknown" else "finished"
                 seq = self._next_step(turn)
                 self._answer(turn, result.call_id, ("written", "started"), journal_status, seq)
-                self._add_step(turn, seq, _json(result), None)
+                self._add_step(turn, seq, message_json(result), None)
             if unanswered := self._connection.rows(_UNANSWERED, (turn["number"],)):
                 names = ", ".join(row["call_id"] for row in unanswered)
                 raise TurnConflict(
@@ -143,6 +152,8 @@ class TurnRows(MemoryRows):
                 _ADD_EVENT, ((turn["number"], seq, event) for seq, event in enumerate(trace))
             )
             self._add_memories(memories, turn)
+            if self._lease is not None:
+                self._connection.execute(_RELEASE, (turn["conversation"],))
 
     def _end_started(
         self,
@@ -152,13 +163,25 @@ class TurnRows(MemoryRows):
         usage: Mapping[str, JsonValue] | None,
         status: JournalStatus,
     ) -> int:
-        text = _json(result)
+        text = message_json(result)
         with self._connection.writing(name):
-            turn = self._open_turn_row(turn_id)
+            turn = self._writable_turn_row(turn_id)
             seq = self._next_step(turn)
             self._answer(turn, result.call_id, ("started",), status, seq)
             self._add_step(turn, seq, text, usage)
         return seq
+
+    def _add_turn(self, conversation: Row, text: str) -> tuple[int, TurnRecord]:
+        """Add an open turn with a message (as JSON); its number and what it is."""
+        turn_id, now = self._ids(), self._clock()
+        seq = self._connection.rows(_NEXT_TURN, (conversation["number"],))[0]["seq"]
+        number = self._connection.execute(
+            _ADD_TURN, (turn_id, conversation["number"], seq, text, now.isoformat())
+        )
+        conversation_id = conversation["id"]
+        return number, TurnRecord(
+            id=turn_id, conversation_id=conversation_id, seq=seq, status="open", created_at=now
+        )
 
     def _next_step(self, turn: Row) -> int:
         return int(self._connection.rows(_NEXT_STEP, (turn["number"],))[0]["seq"])
@@ -175,7 +198,15 @@ class TurnRows(MemoryRows):
                     f"Call id {call.id} was used before in this conversation.",
                     hint="Give every call an id of its own: it is also the key that makes a call idempotent.",
                 )
-            values = (turn["conversation"], call.id, turn["number"], step, position, _json(call), self._now())
+            values = (
+                turn["conversation"],
+                call.id,
+                turn["number"],
+                step,
+                position,
+                message_json(call),
+                self._now(),
+            )
             self._connection.execute(_ADD_CALL, values)
 
     def _call_row(self, turn: Row, call_id: str, expected: tuple[JournalStatus, ...]) -> Row:
@@ -193,7 +224,12 @@ class TurnRows(MemoryRows):
         self._connection.execute(_END_CALL, (status, step, turn["conversation"], call_id))
 
 
-def _json(value: Message | ToolCall) -> str:
+def message_json(value: Message | ToolCall) -> str:
+    """A message or a call as it is stored.
+
+    Raises:
+        InputRejected: It holds a lone surrogate.
+    """
     try:
         return value.model_dump_json() if isinstance(value, ToolCall) else dump_message(value)
     except PydanticSerializationError as problem:

@@ -3,12 +3,16 @@
 - `ScriptedGenerator` plays replies that the test wrote; `RandomGenerator` writes whatever a constraint allows;
   `ByteTokenizer` turns text into tokens without a vocabulary.
 - `HashingEncoder` embeds texts by their words.
+- `InMemoryStore` keeps conversations without a file; `STORE_PROMISES` checks any store against the contract.
 - `FixedClock` and `SequentialIds` make time and identifiers the same in every run.
 """
 
 from agentkit.testing.byte_tokenizer import ByteTokenizer
 from agentkit.testing.clock import FixedClock, SequentialIds
 from agentkit.testing.encoder import HashingEncoder
+from agentkit.testing.in_memory_rows import InMemoryData
+from agentkit.testing.in_memory_store import InMemoryStore
+from agentkit.testing.promises import STORE_PROMISES, Promise
 from agentkit.testing.random_generator import RandomGenerator
 from agentkit.testing.scripted_generator import (
     Calls,
@@ -22,6 +26,7 @@ from agentkit.testing.scripted_generator import (
 )
 
 __all__ = [
+    "STORE_PROMISES",
     "ByteTokenizer",
     "Calls",
     "Chooses",
@@ -29,6 +34,9 @@ __all__ = [
     "FixedClock",
     "HashingEncoder",
     "Holds",
+    "InMemoryData",
+    "InMemoryStore",
+    "Promise",
     "RandomGenerator",
     "Says",
     "ScriptError",

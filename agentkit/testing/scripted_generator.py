@@ -139,6 +139,8 @@ class ScriptedGenerator:
 
     def __post_init__(self) -> None:
         self._played = 0
+        self._counted: tuple[object, ...] = ()  # a prompt is counted when it is fitted and when it is written
+        self._count = 0
         self._codec = ByteTokenizer()
         self._dialect = HermesDialect()
         end = self._codec.control_id("<|im_end|>")
@@ -164,7 +166,13 @@ class ScriptedGenerator:
 
     def count_tokens(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
         """See `Generator`."""
-        return len(encode(self._dialect.render(messages, tools), self._codec))
+        counted = (*messages, None, *tools)
+        if len(counted) != len(self._counted) or any(
+            a is not b for a, b in zip(counted, self._counted, strict=True)
+        ):
+            self._count = len(encode(self._dialect.render(messages, tools), self._codec))
+            self._counted = counted
+        return self._count
 
     def generate(self, request: GenerationRequest) -> Iterator[Delta]:
         """See `Generator`."""

@@ -19,9 +19,9 @@ from agentkit.agent import Agent
 from agentkit.intents import Binding, IntentModel
 from agentkit.store.sqlite_store import SqliteStore
 from agentkit.testing import Calls, FixedClock, HashingEncoder, ScriptedGenerator, ScriptStep
+from agentkit.testing.crash_ledger import Ledger
 from agentkit.tools import Authority, Tool, ToolContext, tool
 from tests.agent.desk import BINDINGS, intents
-from tests.crash_ledger import Ledger
 from tests.forks import done_in_forks
 
 USER: Final = "ada"
@@ -121,7 +121,7 @@ def play(job: Job, model: IntentModel) -> list[str]:
         if len(passed) == job["kill_at"]:
             os.kill(os.getpid(), signal.SIGKILL)
         passed.append(point)
-        if point == "after:begin_turn":
+        if point == "after:accept":
             ledger.write("accepted", message)
         if point == "after:commit_turn":
             ledger.write("committed", message)

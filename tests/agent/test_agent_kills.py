@@ -12,9 +12,9 @@ import pytest
 
 from agentkit.intents import IntentModel
 from agentkit.store.sqlite_store import SqliteStore
+from agentkit.testing.crash_ledger import Ledger, broken_promises
 from tests.agent.desk import intents
 from tests.agent.kill_agent import MESSAGES, NO_KILL, USER, Job, open_agent, play
-from tests.crash_ledger import Ledger, broken_promises
 from tests.store.process import run_file
 
 IDEMPOTENT: Final = "an idempotent effect"
@@ -68,7 +68,7 @@ def test_a_kill_at_any_point_of_a_turn_breaks_no_promise(
     scenario: str, model: IntentModel, tmp_path: Path
 ) -> None:
     points = play(job(tmp_path / "whole", scenario, NO_KILL), model)
-    assert {"after:begin_turn", "inside:commit_turn"} <= set(points)
+    assert {"after:accept", "inside:commit_turn"} <= set(points)
     jobs = [job(tmp_path / str(number), scenario, number) for number in range(len(points))]
     kill_all(jobs, tmp_path)
     broken = {

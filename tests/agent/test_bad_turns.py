@@ -196,8 +196,8 @@ def test_a_second_message_during_a_reply_is_refused_and_harms_nothing(tmp_path: 
     first = threading.Thread(target=lambda: agent.ask(text, user="ada", conversation=conversation))
     first.start()
     assert generator.entered.wait(10)
-    with pytest.raises(Busy, match="still answering"):
-        agent.ask("thank you", user="ada", conversation=conversation)
+    with pytest.raises(Busy, match="is being answered"):
+        agent.ask("thank you", user="ada", conversation=conversation, when_busy="reject")
     generator.leave.set()
     first.join(10)
     turns = agent.store.for_user("default", "ada").turns(conversation)

@@ -20,7 +20,7 @@ import numpy
 from agentkit.messages import Assistant, ToolCall, ToolEffect, ToolResult, assistant, tool_result, user
 from agentkit.store.protocol import JournalRow, OpenTurn, UserStore
 from agentkit.store.sqlite_store import SqliteStore
-from tests.crash_ledger import Ledger
+from agentkit.testing.crash_ledger import Ledger
 from tests.forks import done_in_forks
 from tests.store.samples import memory, remembered, trace
 

@@ -108,14 +108,16 @@ def test_a_marked_but_empty_database_of_another_program_is_left_alone(tmp_path: 
 
 
 def test_a_database_of_a_newer_version_is_left_untouched(tmp_path: Path) -> None:
-    path = tmp_path / "agentkit.db"
+    path, newest = tmp_path / "agentkit.db", migrations.NEWEST_VERSION
     with open_store(tmp_path) as store:
         ada = store.for_user("shop", "ada")
         say(ada, ada.new_conversation(), "from the future")
     with closing(sqlite3.connect(path)) as newer:
-        newer.execute(f"PRAGMA user_version = {migrations.NEWEST_VERSION + 1}")
+        newer.execute(f"PRAGMA user_version = {newest + 1}")
     content = path.read_bytes()
-    with pytest.raises(StoreTooNew, match="schema version 2; this agentkit knows 1 at most") as problem:
+    with pytest.raises(
+        StoreTooNew, match=f"schema version {newest + 1}; this agentkit knows {newest}"
+    ) as problem:
         SqliteStore.open(path)
     assert "Upgrade agentkit" in problem.value.hint
     assert path.read_bytes() == content

@@ -14,7 +14,7 @@ import pytest
 from agentkit.messages import text_of
 from agentkit.store.protocol import TurnRecord
 from agentkit.store.sqlite_store import SqliteStore
-from tests.crash_ledger import Ledger, broken_promises
+from agentkit.testing.crash_ledger import Ledger, broken_promises
 from tests.store.kill_turn import NO_KILL, SCENARIOS, TENANT, USER, Job, Player, play
 from tests.store.process import run_file
 from tests.store.samples import open_store, say

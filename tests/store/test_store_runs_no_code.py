@@ -52,13 +52,13 @@ def test_the_settings_that_keep_code_and_loss_out_are_on(database: Path) -> None
     }
     with SqliteStore.open(database, busy_timeout=0.2) as store:
         connection = store._connection
-        found = {name: connection.rows(f"PRAGMA {name}")[0][0] for name in expected}
+        found = {name: connection.database.execute(f"PRAGMA {name}").fetchone()[0] for name in expected}
     assert found == expected
 
 
 def test_no_extension_can_be_loaded(database: Path) -> None:
     with SqliteStore.open(database) as store, pytest.raises(driver.Error, match="not authorized"):
-        store._connection.rows("SELECT load_extension('evil.so')")
+        store._connection.database.execute("SELECT load_extension('evil.so')")
 
 
 @pytest.mark.parametrize(

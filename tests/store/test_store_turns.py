@@ -1,4 +1,4 @@
-"""The life of a turn, and everything that is refused so that no step runs twice."""
+"""What the SQLite store says where it refuses to write; what it promises is in `agentkit.testing.promises`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from pathlib import Path
 import pytest
 
 from agentkit.errors import Busy, InputRejected, TurnConflict
-from agentkit.events import Replied, TurnFinished
 from agentkit.messages import ToolCall, User, assistant, tool_result, user
 from agentkit.store.protocol import UserStore
 from tests.store.samples import (
     CALL,
     DONE,
-    memory,
     open_store,
     say,
-    trace,
     turn_with_started_call,
     turn_with_written_call,
 )
@@ -27,48 +24,6 @@ from tests.store.samples import (
 def ada(tmp_path: Path) -> Iterator[UserStore]:
     with open_store(tmp_path) as store:
         yield store.for_user("shop", "ada")
-
-
-def test_a_turn_with_a_tool_reads_back_as_it_was_written(ada: UserStore) -> None:
-    turn_id = turn_with_started_call(ada)
-    assert ada.finish_call(turn_id, DONE) == 1
-    ada.record_step(turn_id, 2, assistant("Order 1042 is cancelled."), {"generated_tokens": 7})
-    reply = assistant("Order 1042 is cancelled.")
-    ada.commit_turn(turn_id, reply=reply, events=trace(turn_id, "x"), memories=[memory("m")], status="done")
-
-    conversation = ada.latest_conversation()
-    assert conversation is not None
-    assert ada.transcript(conversation) == (
-        user("Please cancel order 1042"),
-        assistant("", [CALL]),
-        DONE,
-        reply,
-    )
-    assert ada.events(turn_id) == (Replied(text="x", source="template"), TurnFinished(turn_id=turn_id))
-    [row] = ada.journal(turn_id)
-    assert (row.call, row.status, row.effect, row.idempotent) == (CALL, "finished", "write", False)
-    assert row.result == DONE
-    [remembered] = ada.memories()
-    assert (remembered.turn_id, remembered.conversation_id) == (turn_id, conversation)
-    assert [turn.status for turn in ada.turns(conversation)] == ["done"]
-
-
-def test_a_conversation_has_one_order(ada: UserStore) -> None:
-    conversation = ada.new_conversation("Deliveries")
-    for number in range(5):
-        say(ada, conversation, f"question {number}", f"answer {number}")
-    assert [turn.seq for turn in ada.turns(conversation)] == [0, 1, 2, 3, 4]
-    texts = [message.parts[0].text for message in ada.transcript(conversation)]
-    assert texts == [f"{kind} {number}" for number in range(5) for kind in ("question", "answer")]
-
-
-def test_the_transcript_can_be_limited_to_the_last_turns(ada: UserStore) -> None:
-    conversation = ada.new_conversation()
-    for number in range(3):
-        say(ada, conversation, f"question {number}", f"answer {number}")
-    assert len(ada.transcript(conversation, last_turns=0)) == 0
-    assert ada.transcript(conversation, last_turns=2) == ada.transcript(conversation)[2:]
-    assert ada.transcript(conversation, last_turns=9) == ada.transcript(conversation)
 
 
 def test_the_order_does_not_depend_on_the_clock(tmp_path: Path) -> None:
@@ -92,15 +47,6 @@ def test_the_order_does_not_depend_on_the_clock(tmp_path: Path) -> None:
         ]
 
 
-def test_an_accepted_message_is_not_in_the_transcript_before_it_is_answered(ada: UserStore) -> None:
-    conversation = ada.new_conversation()
-    say(ada, conversation, "first")
-    turn = ada.begin_turn(conversation, user("second"))
-    assert user("second") not in ada.transcript(conversation)
-    assert ada.open_turn(turn.id).message == user("second")
-    assert ada.turns(conversation)[-1].status == "open"
-
-
 def test_a_conversation_that_is_being_answered_is_busy(ada: UserStore) -> None:
     conversation, other = ada.new_conversation(), ada.new_conversation()
     turn = ada.begin_turn(conversation, user("first"))
@@ -109,16 +55,6 @@ def test_a_conversation_that_is_being_answered_is_busy(ada: UserStore) -> None:
     assert "open_turns()" in problem.value.hint
     ada.begin_turn(other, user("elsewhere"))
     assert len(ada.turns(conversation)) == 1
-
-
-def test_a_draft_that_was_not_sent_is_a_step_but_not_said(ada: UserStore) -> None:
-    conversation = ada.new_conversation()
-    turn = ada.begin_turn(conversation, user("When does it come?"))
-    ada.record_step(turn.id, 0, assistant("On Friday, says nobody."))
-    ada.record_step(turn.id, 1, assistant("I do not know."))
-    assert len(ada.open_turn(turn.id).steps) == 2
-    ada.commit_turn(turn.id, reply=assistant("I do not know."), events=(), memories=(), status="done")
-    assert ada.transcript(conversation) == (user("When does it come?"), assistant("I do not know."))
 
 
 def test_a_finished_step_is_not_recorded_again(ada: UserStore) -> None:
@@ -214,15 +150,6 @@ def test_a_turn_cannot_end_while_a_call_has_no_result(ada: UserStore) -> None:
     assert ada.transcript(conversation)[1:] == (assistant("", [CALL]), interrupted)
 
 
-def test_a_started_call_that_ends_unknown_is_unknown_in_the_journal(ada: UserStore) -> None:
-    turn_id = turn_with_started_call(ada)
-    unknown = tool_result(CALL, "nobody knows", status="unknown")
-    ada.commit_turn(
-        turn_id, reply=assistant("?"), events=(), memories=(), status="interrupted", results=[unknown]
-    )
-    assert [row.status for row in ada.journal(turn_id)] == ["unknown"]
-
-
 def test_a_call_cannot_get_two_results_at_the_end(ada: UserStore) -> None:
     turn_id = turn_with_started_call(ada)
     with pytest.raises(TurnConflict, match="is finished"):
@@ -249,60 +176,10 @@ def test_nothing_is_added_to_a_committed_turn(ada: UserStore) -> None:
         ada.open_turn(turn_id)
 
 
-def test_a_turn_that_cannot_be_committed_leaves_nothing_behind(ada: UserStore) -> None:
-    conversation = ada.new_conversation()
-    turn = ada.begin_turn(conversation, user("hello there"))
-    bad = memory("lone surrogate \ud800")
-    with pytest.raises(InputRejected):
-        ada.commit_turn(
-            turn.id,
-            reply=assistant("hi"),
-            events=trace(turn.id, "hi"),
-            memories=[memory("good"), bad],
-            status="done",
-        )
-    assert ada.memories() == []
-    assert ada.events(turn.id) == ()
-    assert ada.transcript(conversation) == ()
-    assert ada.open_turn(turn.id).steps == ()
-
-
-def test_a_crash_shows_what_is_in_doubt_and_what_may_run_again(tmp_path: Path) -> None:
-    with open_store(tmp_path) as store:
-        doubtful = turn_with_started_call(store.for_user("shop", "ada"))
-        harmless = turn_with_started_call(store.for_user("shop", "ben"), idempotent=True)
-    with open_store(tmp_path) as store:
-        first, second = store.open_turns()
-        assert (first.user, first.turn.id, first.next_seq) == ("ada", doubtful, 1)
-        assert [row.call for row in first.in_doubt] == [CALL]
-        assert (second.user, second.turn.id, second.in_doubt) == ("ben", harmless, ())
-        assert first.unanswered == second.unanswered == (CALL,)
-
-        unknown = tool_result(CALL, "nobody knows whether it was done", status="unknown")
-        ada = store.for_user("shop", "ada")
-        assert ada.resolve_call(doubtful, CALL.id, unknown) == 1
-        ada.commit_turn(doubtful, reply=assistant("Please check."), events=(), memories=(), status="done")
-        assert [row.status for row in ada.journal(doubtful)] == ["unknown"]
-        assert [turn.turn.id for turn in store.open_turns()] == [harmless]
-        store.for_user("shop", "ben").finish_call(harmless, DONE)  # it ran again
-
-
 def test_a_result_resolves_the_call_it_is_of(ada: UserStore) -> None:
     turn_id = turn_with_started_call(ada)
     with pytest.raises(ValueError, match="not of call-2"):
         ada.resolve_call(turn_id, "call-2", DONE)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "\x00", "{{7*7}}", "<|im_start|>system", "'; DROP TABLE turns; --", "ü" * 1_000_000]
-)
-def test_any_text_comes_back_as_it_was_said(ada: UserStore, text: str) -> None:
-    conversation = ada.new_conversation(text)
-    say(ada, conversation, text, text)
-    messages = ada.transcript(conversation)
-    assert messages[0] == user(text)
-    assert [record.title for record in ada.conversations()] == [text]
-    assert [record.text for record in ada.memories()] == [text]
 
 
 def test_a_lone_surrogate_is_refused_and_nothing_is_stored(ada: UserStore) -> None:

@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from agentkit.messages import Assistant, ToolResult, text_of
+from agentkit.messages import Assistant, ToolResult
 from agentkit.store.protocol import OpenTurn, TurnRecord, UserStore
 from agentkit.store.sqlite_store import SqliteStore
 
-Kind: TypeAlias = Literal["accepted", "generated", "effect", "committed"]
-KINDS: Final[tuple[Kind, ...]] = ("accepted", "generated", "effect", "committed")
+Kind: TypeAlias = Literal["sent", "refused", "accepted", "generated", "effect", "committed"]
+"""`sent`: about to be accepted or refused; the others have happened."""
+
+KINDS: Final[tuple[Kind, ...]] = ("sent", "refused", "accepted", "generated", "effect", "committed")
+"""All kinds of line."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,16 @@ class Ledger:
 
     Args:
         folder: Where the files are.
+        writer: Whose lines; none reads those of all who write without a name.
     """
 
     folder: Path
+    writer: str = ""
 
     def write(self, kind: Kind, text: str) -> None:
         """Add a line; it is on the disk when this returns."""
         line = json.dumps(text) + "\n"
-        descriptor = os.open(self.folder / f"{kind}.ledger", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        descriptor = os.open(self._path(kind), os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         try:
             os.write(descriptor, line.encode())
             os.fsync(descriptor)
@@ -45,8 +50,11 @@ class Ledger:
 
     def read(self, kind: Kind) -> list[str]:
         """The lines of one kind, oldest first."""
-        path = self.folder / f"{kind}.ledger"
+        path = self._path(kind)
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def _path(self, kind: Kind) -> Path:
+        return self.folder / f"{kind}{'-' * bool(self.writer)}{self.writer}.ledger"
 
 
 def broken_promises(
@@ -76,20 +84,25 @@ def broken_promises(
     effects = Counter(ledger.read("effect"))
     for tenant, name in users:
         user_store = store.for_user(tenant, name)
+        remembered = {memory.turn_id for memory in user_store.memories("message")}
         for conversation in user_store.conversations():
             turns = user_store.turns(conversation.id)
             found += _out_of_order(conversation.id, turns)
             said = user_store.transcript(conversation.id)
             found += _wrong_results(conversation.id, said)
-            texts = [text_of(message) for message in said if message.role == "user"]
-            accepted.update(texts)
+            texts = [part.text for message in said if message.role == "user" for part in message.parts]
+            waiting = (each.message for each in user_store.waiting(conversation.id))
+            accepted.update(
+                [*texts, *(part.text for message in waiting if message for part in message.parts)]
+            )
             committed.update(texts)
             for turn in turns:
                 if turn.status == "open":
-                    accepted[text_of(open_turns[turn.id].message)] += 1
-                    found += _half_committed(user_store, open_turns[turn.id])
+                    left = open_turns[turn.id]
+                    accepted.update(part.text for part in left.message.parts)
+                    found += _half_committed(user_store, left, remembered)
                 elif turn.status != "interrupted":
-                    found += _half_missing(user_store, turn, every_message_is_remembered)
+                    found += _half_missing(user_store, turn, remembered, every_message_is_remembered)
                 found += _wrong_effects(user_store, turn, effects, repeatable)
     found += [
         f"1 accepted = stored: {text!r} is lost" for text in Counter(ledger.read("accepted")) - accepted
@@ -112,21 +125,23 @@ def _wrong_results(conversation_id: str, said: Sequence[object]) -> Iterator[str
         yield f"2 all or nothing: {conversation_id} has calls {calls} and results {results}"
 
 
-def _half_committed(user_store: UserStore, left: OpenTurn) -> Iterator[str]:
+def _half_committed(user_store: UserStore, left: OpenTurn, remembered: Set[str | None]) -> Iterator[str]:
     if user_store.events(left.turn.id):
         yield f"2 all or nothing: open turn {left.turn.id} has events"
     # A fact may be there: a tool can remember one while the turn is open.
-    if any(memory.turn_id == left.turn.id for memory in user_store.memories("message")):
+    if left.turn.id in remembered:
         yield f"2 all or nothing: open turn {left.turn.id} is remembered"
     if [step.seq for step in left.steps] != list(range(len(left.steps))):
         yield f"5 one order: steps of {left.turn.id} are {[step.seq for step in left.steps]}"
 
 
-def _half_missing(user_store: UserStore, turn: TurnRecord, is_remembered: bool) -> Iterator[str]:
+def _half_missing(
+    user_store: UserStore, turn: TurnRecord, remembered: Set[str | None], is_remembered: bool
+) -> Iterator[str]:
     events = user_store.events(turn.id)
     if not events or events[-1].type != "turn_finished":
         yield f"2 all or nothing: committed turn {turn.id} lacks its events"
-    if is_remembered and not any(memory.turn_id == turn.id for memory in user_store.memories("message")):
+    if is_remembered and turn.id not in remembered:
         yield f"2 all or nothing: committed turn {turn.id} is not remembered"
 
 
@@ -135,7 +150,7 @@ def _wrong_effects(
 ) -> Iterator[str]:
     for row in user_store.journal(turn.id):
         happened = effects[row.call.id]
-        if happened > 1 and row.call.id not in repeatable:
+        if happened > 1 and row.call.id not in repeatable and not row.idempotent:
             yield f"4 at most once: the effect of {row.call.id} happened {happened} times"
         if happened and row.status == "written":
             yield f"4 at most once: {row.call.id} ran before its journal row said so"

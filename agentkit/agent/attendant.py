@@ -1,0 +1,254 @@
+"""Answers the messages of conversations in their order, while other threads and processes do the same.
+
+A message is accepted into the inbox of its conversation. Whoever gets the lease of the conversation answers what waits
+longest; the others wait until their message was answered, by whomever, and read its events from the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeAlias
+
+from pydantic import JsonValue
+
+from agentkit.agent.loop import commit, run_turn
+from agentkit.agent.questions import Questions
+from agentkit.agent.reply import Reply, fold
+from agentkit.agent.turn import Turn, Wiring
+from agentkit.errors import AgentKitError, Busy, LeaseLost, StoreError
+from agentkit.events import ArgumentAsked, Event, IntentAsked, Interrupted, Replied, TextDelta, TurnFinished
+from agentkit.memory import RecallPool
+from agentkit.messages import User, text_of, turns_in_window
+from agentkit.store.protocol import BusyPolicy, Claim, InboxRecord, JournalRow, Lease, Store, UserStore
+
+_SECONDS_BEYOND_A_TURN: Final = 30.0
+"""A lease is longer than a turn may take: perceiving and storing are not under the limit."""
+
+_LOOK_AGAIN: Final = 0.1  # seconds after which a waiting thread looks what other processes did
+
+Settle: TypeAlias = Callable[[JournalRow], bool | None]
+"""Asked about a call whose outcome a crash hid: True, it was done; False, it was not; None, nobody knows."""
+
+
+class Attendant:
+    """Runs turns for one agent; its threads share it.
+
+    Args:
+        wiring: The agent's parts.
+        store: The store of all conversations.
+    """
+
+    def __init__(self, wiring: Wiring, store: Store) -> None:
+        self._wiring = wiring
+        self._store = store
+        self._recalls = RecallPool(wiring.encoder)
+        self._lease_seconds = wiring.settings.limits.seconds + _SECONDS_BEYOND_A_TURN
+        self._ended = threading.Condition()
+        self._stops: dict[
+            str, threading.Event
+        ] = {}  # by conversation: of the turn that this process works on
+        self._profiles: dict[
+            str, Mapping[str, JsonValue]
+        ] = {}  # by conversation: of those who wait for a reply
+        self._unread: dict[str, Claim] = {}  # by conversation: claims of streams that nobody reads yet
+        self._questions = Questions()
+        self._left: dict[str, Lease] = {}  # by conversation: leases that could not be given back
+
+    def answer(
+        self,
+        store: UserStore,
+        conversation: str,
+        message: User,
+        *,
+        client_msg_id: str | None,
+        when_busy: BusyPolicy,
+        profile: Mapping[str, JsonValue] | None,
+    ) -> Iterator[Event]:
+        """Accept a message, which is stored when this returns, and give the events of its turn."""
+        self._give_back_what_is_left(store, conversation)
+        accepted = store.accept(
+            conversation,
+            message,
+            client_msg_id=client_msg_id,
+            policy=when_busy,
+            room=self._wiring.settings.limits.waiting_messages,
+            claim_seconds=self._lease_seconds,
+        )
+        if when_busy == "interrupt" and accepted.claim is None and not accepted.again:
+            self._stop(conversation)
+        events = self._answered(store, accepted.record, dict(profile or {}))
+        if accepted.claim is not None:
+            # A stream that nobody reads yet must not hold the conversation: others that wait for it may take the
+            # claim, and with the stream it is given back.
+            self._unread[conversation] = accepted.claim
+            weakref.finalize(events, self._give_back_unread, store, accepted.claim).atexit = False
+        return events
+
+    def attend(self, settle: Settle | None = None) -> list[Reply]:
+        """Finish every open turn and answer every waiting message that nobody else attends to.
+
+        Args:
+            settle: Asked about each call whose outcome a crash hid; None: nobody knows.
+        """
+        replies = []
+        for key in self._store.unattended():
+            store = self._store.for_user(key.tenant, key.user)
+            while (claim := self._claim(store, key.conversation_id)) is not None:
+                try:
+                    replies.append(fold(self._run(store, claim, {}, settle)))
+                except LeaseLost:
+                    break
+        return replies
+
+    def _answered(
+        self, store: UserStore, record: InboxRecord, profile: Mapping[str, JsonValue]
+    ) -> Iterator[Event]:
+        conversation = record.conversation_id
+        self._profiles[conversation] = profile
+        try:
+            while True:
+                if record.turn_id is not None and record.turn_status != "open":
+                    yield from store.events(record.turn_id)
+                    return
+                claim = self._claim(store, conversation)
+                if claim is None or record.turn_id is None:
+                    record = store.accepted(
+                        record.id
+                    )  # the claim, or another worker, may have begun its turn
+                if claim is not None and record.turn_id == claim.turn.turn.id:
+                    yield from self._run(store, claim, profile)
+                    return
+                if claim is not None:
+                    self._run_for_others(store, claim)
+                elif record.turn_status in (None, "open"):
+                    with self._ended:
+                        self._ended.wait(_LOOK_AGAIN)
+                record = store.accepted(record.id)
+        finally:
+            self._profiles.pop(conversation, None)
+
+    def _run_for_others(self, store: UserStore, claim: Claim) -> None:
+        """Answer what waits ahead; what goes wrong there is of no concern to who waits behind."""
+        try:
+            fold(self._run(store, claim, self._profiles.get(claim.lease.conversation_id, {})))
+        except AgentKitError as error:
+            if isinstance(error, StoreError) and not isinstance(error, LeaseLost):
+                raise
+
+    def _claim(self, store: UserStore, conversation: str) -> Claim | None:
+        if (unread := self._unread.pop(conversation, None)) is not None:
+            return unread
+        self._give_back_what_is_left(store, conversation)
+        try:
+            return store.claim(conversation, self._lease_seconds)
+        except Busy:
+            return None
+
+    def _run(
+        self,
+        store: UserStore,
+        claim: Claim,
+        profile: Mapping[str, JsonValue],
+        settle: Settle | None = None,
+    ) -> Iterator[Event]:
+        turn = self._turn(store.under(claim.lease), claim, profile, settle)
+        self._stops[turn.conversation_id] = turn.stop
+        try:
+            yield from _until_stopped(turn, self._questions.before(turn, claim.turn.turn.seq))
+            self._questions.note(turn, claim.turn.turn.seq)
+        except StoreError:
+            turn.committed = (
+                True  # what cannot be written cannot be closed either; somebody else does it later
+            )
+            self._give_back(store, claim.lease)
+            raise
+        finally:
+            self._stops.pop(turn.conversation_id, None)
+            # Ctrl-C, an early close of the stream and errors alike: the accepted message stays, and every
+            # call gets a result. Nothing is yielded here.
+            try:
+                if not turn.committed:
+                    commit(
+                        turn, turn.wiring.replies.interrupted(), "interrupted", _ending(turn, "closed"), None
+                    )
+            finally:
+                with self._ended:
+                    self._ended.notify_all()
+
+    def _turn(
+        self, store: UserStore, claim: Claim, profile: Mapping[str, JsonValue], settle: Settle | None
+    ) -> Turn:
+        left = claim.turn
+        earlier = left.turn.seq  # turns count from 0, and all before an open one are committed
+        latest = turns_in_window(earlier, self._wiring.settings.history_turns)
+        conversation = left.turn.conversation_id
+        turn = Turn(
+            wiring=self._wiring,
+            store=store,
+            recall=self._recalls.for_user(store),
+            tenant=store.tenant,
+            user=store.user,
+            conversation_id=conversation,
+            turn_id=left.turn.id,
+            text=text_of(left.message),
+            history=store.transcript(conversation, last_turns=latest) if latest else (),
+            history_from=earlier - latest,
+            profile=profile,
+            lease=claim.lease,
+            settle=settle or (lambda row: None),
+        )
+        turn.recorded = [step.message for step in left.steps]
+        turn.journal = {row.call.id: row for row in left.journal}
+        return turn
+
+    def _stop(self, conversation: str) -> None:
+        """Stop the turn of a conversation at once where it runs here; other processes read it in the store."""
+        stop = self._stops.get(conversation)
+        if stop is not None:
+            stop.set()
+
+    def _give_back_unread(self, store: UserStore, claim: Claim) -> None:
+        if self._unread.get(claim.lease.conversation_id) is claim:
+            del self._unread[claim.lease.conversation_id]
+            self._give_back(store, claim.lease)
+
+    def _give_back(self, store: UserStore, lease: Lease) -> None:
+        try:
+            store.release(lease)
+        except StoreError:
+            self._left[lease.conversation_id] = lease
+
+    def _give_back_what_is_left(self, store: UserStore, conversation: str) -> None:
+        lease = self._left.get(conversation)
+        if lease is not None:
+            store.release(lease)
+            del self._left[conversation]
+
+
+def _until_stopped(turn: Turn, pending: ArgumentAsked | IntentAsked | None) -> Iterator[Event]:
+    with contextlib.closing(run_turn(turn, pending)) as events:  # type: ignore[type-var]
+        for event in events:
+            yield event
+            if not turn.committed and turn.is_stopped():
+                break
+        else:
+            return
+    text, ending = turn.wiring.replies.interrupted(), _ending(turn, "newer message")
+    commit(turn, text, "interrupted", ending, None)
+    yield ending[0]
+    yield TextDelta(text=text)
+    yield from ending[1:]
+
+
+def _ending(turn: Turn, reason: str) -> tuple[Event, ...]:
+    """The last events of a turn that was stopped, so that every trace ends with a reply."""
+    milliseconds = (time.monotonic() - turn.started) * 1000
+    return (
+        Interrupted(reason=reason),
+        Replied(text=turn.wiring.replies.interrupted(), source="interrupted"),
+        TurnFinished(turn_id=turn.turn_id, milliseconds=milliseconds),
+    )

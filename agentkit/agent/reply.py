@@ -1,0 +1,63 @@
+"""What `Agent.ask` returns, and how it is made from the events of a turn."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from agentkit.events import Declined, Event, Replied, ReplySource, TurnFinished, TurnStarted
+from agentkit.messages import Value
+
+
+class Reply(Value):
+    """What `Agent.ask` returns: the fold over the events of a turn.
+
+    Args:
+        text: What the user is told.
+        source: Where the words come from.
+        declined: Whether the bot said that it does not know.
+        citations: Ids of the passages, tools or memories that the reply was made from.
+        conversation_id: The conversation, to go on with it.
+        turn_id: The turn, to read its trace.
+        milliseconds: How long the turn took.
+    """
+
+    text: str
+    source: ReplySource
+    declined: bool
+    citations: tuple[str, ...]
+    conversation_id: str
+    turn_id: str
+    milliseconds: float
+
+
+def fold(events: Iterator[Event]) -> Reply:
+    """Run a stream to its end and return what it said."""
+    conversation_id = ""
+    declined = False
+    replied: Replied | None = None
+    finished: TurnFinished | None = None
+    with contextlib.closing(events):  # type: ignore[type-var]
+        for event in events:
+            match event:
+                case TurnStarted():
+                    conversation_id = event.conversation_id
+                case Declined():
+                    declined = True
+                case Replied():
+                    replied = event
+                case TurnFinished():
+                    finished = event
+                case _:
+                    pass
+    assert replied is not None
+    assert finished is not None
+    return Reply(
+        text=replied.text,
+        source=replied.source,
+        declined=declined,
+        citations=replied.citations,
+        conversation_id=conversation_id,
+        turn_id=finished.turn_id,
+        milliseconds=finished.milliseconds,
+    )

@@ -1,0 +1,203 @@
+"""Messages that wait, and the lease of a conversation. Each public method is one transaction."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import ValidationError
+
+from agentkit.errors import Busy, InputRejected, RecordNotFound
+from agentkit.messages import User, text_of
+from agentkit.store import turn_reading
+from agentkit.store.connection import Row
+from agentkit.store.failures import poisoned, storable, validated
+from agentkit.store.records import Accepted, BusyPolicy, Claim, InboxRecord, Lease
+from agentkit.store.turn_reading import TURN_COLUMNS
+from agentkit.store.turn_rows import TurnRows, message_json
+from agentkit.store.user_rows import is_held
+
+_COLUMNS: Final = """
+SELECT inbox.id, conversations.id AS conversation_id, inbox.seq, inbox.client_msg_id, inbox.policy, inbox.message,
+    turns.id AS turn_id, turns.status AS turn_status, turns.message AS turn_message, inbox.created_at
+FROM inbox JOIN conversations ON conversations.number = inbox.conversation
+LEFT JOIN turns ON turns.number = inbox.turn """
+
+_ONE: Final = _COLUMNS + "WHERE inbox.id = ? AND conversations.tenant = ? AND conversations.user = ?"
+
+_OF_CLIENT: Final = _COLUMNS + "WHERE inbox.conversation = ? AND inbox.client_msg_id = ?"
+
+_WAITING: Final = _COLUMNS + "WHERE inbox.conversation = ? AND inbox.turn IS NULL ORDER BY inbox.seq"
+
+_NEXT: Final = "SELECT coalesce(max(seq) + 1, 0) AS seq FROM inbox WHERE conversation = ?"
+
+_COUNT_WAITING: Final = "SELECT count(*) AS count FROM inbox WHERE conversation = ? AND turn IS NULL"
+
+_ADD: Final = """
+INSERT INTO inbox (conversation, seq, id, client_msg_id, policy, message, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)"""
+
+_TAKE: Final = "UPDATE inbox SET turn = ?, message = NULL WHERE id = ?"
+
+_OPEN_TURN: Final = TURN_COLUMNS + "WHERE turns.conversation = ? AND turns.status = 'open'"
+
+_LEASE: Final = """
+INSERT INTO leases (conversation, fence, holder, until, seconds, stop) VALUES (?, 1, ?, ?, ?, 0)
+ON CONFLICT (conversation) DO UPDATE
+SET fence = fence + 1, holder = excluded.holder, until = excluded.until, seconds = excluded.seconds, stop = 0
+RETURNING fence"""
+
+_STOP: Final = "UPDATE leases SET stop = 1 WHERE conversation = ?"
+
+_IS_STOPPED: Final = """
+SELECT leases.fence, leases.stop FROM leases JOIN conversations ON conversations.number = leases.conversation
+WHERE conversations.id = ? AND conversations.tenant = ? AND conversations.user = ?"""
+
+_RELEASE: Final = "UPDATE leases SET holder = NULL WHERE conversation = ? AND fence = ?"
+
+
+_FIELDS: Final = (
+    "id",
+    "conversation_id",
+    "seq",
+    "client_msg_id",
+    "policy",
+    "turn_id",
+    "turn_status",
+    "created_at",
+)
+
+
+class InboxRows(TurnRows):
+    """Implements `protocol.Inbox`, where every method is described."""
+
+    def accept(
+        self,
+        conversation_id: str,
+        message: User,
+        *,
+        client_msg_id: str | None = None,
+        policy: BusyPolicy = "enqueue",
+        room: int = 16,
+        claim_seconds: float | None = None,
+    ) -> Accepted:
+        """Accept a user message, and begin its turn if the conversation is free: durable on return."""
+        text = message_json(message)
+        name = None if client_msg_id is None else storable(client_msg_id, "client_msg_id")
+        with self._connection.writing("accept"):
+            conversation = self._conversation_row(conversation_id)
+            number = conversation["number"]
+            if name is not None and (known := self._connection.row(_OF_CLIENT, (number, name))) is not None:
+                _check_same(known, message)
+                return Accepted(record=_record(known), again=True)
+            held = is_held(conversation, self._sources)
+            if held and policy == "reject":
+                raise Busy(
+                    f"Conversation {conversation_id} is being answered. Nothing was stored.",
+                    hint="Wait for that reply, choose another policy, or start another conversation.",
+                )
+            waiting = self._connection.rows(_COUNT_WAITING, (number,))[0]["count"]
+            if waiting >= room:
+                raise Busy(
+                    f"Conversation {conversation_id} has {waiting} messages that wait for an answer; "
+                    f"there is room for {room}. Nothing was stored.",
+                    hint="Try again when some are answered.",
+                )
+            message_id, seq = self._ids(), self._connection.rows(_NEXT, (number,))[0]["seq"]
+            self._connection.execute(_ADD, (number, seq, message_id, name, policy, text, self._now()))
+            if held and policy == "interrupt":
+                self._connection.execute(_STOP, (number,))
+            claim = None
+            if claim_seconds is not None and not held:
+                claim = self._claim(conversation, claim_seconds)
+            row = self._connection.rows(_ONE, (message_id, self._tenant, self._user))[0]
+        return Accepted(record=_record(row), claim=claim)
+
+    def accepted(self, message_id: str) -> InboxRecord:
+        """What became of an accepted message."""
+        with self._connection.reading():
+            row = self._connection.row(_ONE, (message_id, self._tenant, self._user))
+        if row is None:
+            raise RecordNotFound(f"User {self._user!r} has no message {message_id!r}.")
+        return _record(row)
+
+    def waiting(self, conversation_id: str) -> list[InboxRecord]:
+        """The messages of a conversation that no turn holds yet, in order."""
+        with self._connection.reading():
+            number = self._conversation_row(conversation_id)["number"]
+            return [_record(row) for row in self._connection.rows(_WAITING, (number,))]
+
+    def claim(self, conversation_id: str, seconds: float) -> Claim | None:
+        """Take the lease of a conversation with something to do, and what is to be done."""
+        with self._connection.writing("claim"):
+            conversation = self._conversation_row(conversation_id)
+            if is_held(conversation, self._sources):
+                raise Busy(
+                    f"Conversation {conversation_id} is being answered by another worker.",
+                    hint="Wait for its reply.",
+                )
+            return self._claim(conversation, seconds)
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back; does nothing when it is not the newest one."""
+        with self._connection.writing("release"):
+            number = self._conversation_row(lease.conversation_id)["number"]
+            self._connection.execute(_RELEASE, (number, lease.fence))
+
+    def stop_requested(self, lease: Lease) -> bool:
+        """Whether the holder of a lease is to end its turn: it was asked to, or the lease is another's now."""
+        with self._connection.reading():
+            key = (lease.conversation_id, self._tenant, self._user)
+            row = self._connection.row(_IS_STOPPED, key)
+        return row is None or row["fence"] != lease.fence or bool(row["stop"])
+
+    def _claim(self, conversation: Row, seconds: float) -> Claim | None:
+        number = conversation["number"]
+        row = self._connection.row(_OPEN_TURN, (number,))
+        if row is None and not self._begin_next(conversation):
+            return None
+        until = self._sources.ticks() + seconds
+        values = (number, self._sources.worker, until, seconds)
+        fence = self._connection.rows(_LEASE, values)[0]["fence"]
+        row = self._connection.rows(_OPEN_TURN, (number,))[0]
+        return Claim(
+            lease=Lease(conversation_id=conversation["id"], fence=fence),
+            turn=turn_reading.load_open_turn(self._connection, row),
+        )
+
+    def _begin_next(self, conversation: Row) -> bool:
+        """Begin the turn of the message that waits longest, and of those behind it that are to be merged."""
+        waiting = self._connection.rows(_WAITING, (conversation["number"],))
+        if not waiting:
+            return False
+        taken = waiting[:1]
+        for row in waiting[1:]:
+            if row["policy"] != "merge":
+                break
+            taken.append(row)
+        parts = tuple(part for row in taken for part in _message(row).parts)
+        turn, _ = self._add_turn(conversation, message_json(User(parts=parts)))
+        self._connection.execute_many(_TAKE, ((turn, row["id"]) for row in taken))
+        return True
+
+
+def _message(row: Row) -> User:
+    try:
+        return User.model_validate_json(row["message"])
+    except ValidationError as problem:
+        raise poisoned("inbox", row["id"], problem) from problem
+
+
+def _record(row: Row) -> InboxRecord:
+    message = None if row["message"] is None else _message(row)
+    values = {name: row[name] for name in _FIELDS}
+    return validated(InboxRecord, "inbox", row["id"], values | {"message": message})
+
+
+def _check_same(known: Row, message: User) -> None:
+    """One name for two messages is a mistake of the sender: the second would be lost without a word."""
+    stored = User.model_validate_json(known["message"] or known["turn_message"])
+    if not all(part in stored.parts for part in message.parts):
+        raise InputRejected(
+            f"client_msg_id {known['client_msg_id']!r} belongs to another message of this conversation: "
+            f"{text_of(stored)[:60]!r}. Nothing was stored.",
+            hint="Give every message an id of its own, and use it again only to send the same message again.",
+        )

@@ -1,0 +1,82 @@
+"""A store without a file: for tests, for agents that forget, and as the simplest reading of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agentkit.errors import StoreError
+from agentkit.store.protocol import KnowledgeTable, UserStore
+from agentkit.store.records import ConversationKey, ErasedKinds, ErasureReceipt, Lease, OpenTurn, Retention
+from agentkit.testing.in_memory_erasure import InMemoryErasure, expire, receipt
+from agentkit.testing.in_memory_memories import InMemoryKnowledge
+from agentkit.testing.in_memory_rows import InMemoryData, loaded, storable_text
+from agentkit.testing.in_memory_turns import InMemoryConversations, InMemoryInbox
+
+
+class InMemoryUserStore(InMemoryConversations, InMemoryInbox, InMemoryErasure):
+    """Everything of one user; made by `InMemoryStore.for_user` only."""
+
+    def under(self, lease: Lease) -> InMemoryUserStore:
+        """This user's store for the holder of a lease."""
+        return InMemoryUserStore(self._data, self._owner, self._is_closed, lease)
+
+
+class InMemoryStore:
+    """A `Store` that keeps the contract as long as the process lives.
+
+    Args:
+        data: What it holds; stores made of the same data are like processes that share a file.
+    """
+
+    def __init__(self, data: InMemoryData | None = None) -> None:
+        self._data = data or InMemoryData()
+        self._closed = False
+
+    def for_user(self, tenant: str, user: str) -> UserStore:
+        """The only way to anybody's data."""
+        whose = storable_text(tenant, "the tenant's name"), storable_text(user, "the user's name")
+        return InMemoryUserStore(self._data, whose, lambda: self._closed)
+
+    def open_turns(self) -> list[OpenTurn]:
+        """Every accepted turn that is not committed, of all users, in the order they were accepted."""
+        with self._data.lock:
+            self._check_open()
+            found = [each for each in self._data.turns.values() if each[1].is_open]
+            return [loaded(*each) for each in found]
+
+    def unattended(self) -> list[ConversationKey]:
+        """The conversations with something to do that nobody has the lease of."""
+        with self._data.lock:
+            self._check_open()
+            return [
+                ConversationKey(tenant=each.owner[0], user=each.owner[1], conversation_id=each.record.id)
+                for each in self._data.conversations.values()
+                if (each.open_turn or each.waiting) and not each.is_held
+            ]
+
+    def expire(
+        self, retention: Retention, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase what is older than it may be, of all users."""
+        with self._data.lock:
+            self._check_open()
+            return receipt(expire(self._data, retention, dry_run=False))
+
+    def expired(self, retention: Retention) -> ErasedKinds:
+        """What `expire` would erase."""
+        with self._data.lock:
+            self._check_open()
+            return expire(self._data, retention, dry_run=True)
+
+    def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
+        """The documents of a tenant under one name."""
+        return InMemoryKnowledge(self._data, tenant, collection, lambda: self._closed)
+
+    def close(self) -> None:
+        """Close the store; closing twice is harmless."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("The store is closed.", hint="Open it again.")

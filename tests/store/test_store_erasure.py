@@ -1,0 +1,379 @@
+"""Erasing a user leaves nothing of that user in the bytes of any file, and everything of everybody else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agentkit.errors import ErasureIncomplete, RecordNotFound
+from agentkit.messages import ToolCall, assistant, tool_result, user
+from agentkit.store import migrations
+from agentkit.store.driver import sqlite3
+from agentkit.store.protocol import NewMemory, UserStore
+from agentkit.store.raw_search import RawSearch, pieces_of
+from agentkit.store.records import Retention
+from agentkit.store.sqlite_store import SqliteStore
+from tests.store.samples import open_store, say, trace, unit
+
+# Tables of which a user has rows; everything of them goes. A new table must be named here or below.
+OF_USERS = {
+    "conversations",
+    "turns",
+    "steps",
+    "journal",
+    "events",
+    "memories",
+    "memory_marks",
+    "summaries",
+    "inbox",
+    "leases",
+}
+OF_BOTS = {"documents", "chunks", "knowledge_versions", "_sqlite_migrations", "sqlite_sequence"}
+
+
+def raw(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if not file.name.endswith("-shm"))
+
+
+def whole_turn(store: UserStore, conversation: str, secret: str, filler: str) -> None:
+    """A turn with a call that has an effect, a trace and two memories, all of which hold the secret."""
+    turn = store.begin_turn(conversation, user(f"{secret} asked {filler}"))
+    call = ToolCall(id=f"call-{secret}", name="note", arguments={"text": f"{secret} argument {filler}"})
+    store.record_step(turn.id, 0, assistant(f"{secret} drafted", [call]), {"note": f"{secret} cost"})
+    store.start_call(turn.id, call, effect="write", idempotent=False)
+    store.finish_call(turn.id, tool_result(call, f"{secret} result {filler}", data={"said": secret}))
+    vector = numpy.random.default_rng(zlib.crc32(secret.encode())).normal(size=24).astype(numpy.float32)
+    reply = f"{secret} replied {filler}"
+    store.commit_turn(
+        turn.id,
+        reply=assistant(reply),
+        events=trace(turn.id, reply),
+        memories=[
+            NewMemory("message", f"{secret} asked {filler}", "user", 0.4, "encoder-a", vector),
+            NewMemory("fact", f"{secret} is a fact", "user", 0.8, "encoder-a", vector),
+        ],
+        status="done",
+    )
+
+
+USERS = ("ada-lovelace", "ben-franklin", "cleo-patra")
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(USERS),
+        st.sampled_from(
+            ["turn", "new conversation", "remove a memory", "other vector", "open turn", "message waits"]
+        ),
+        st.text(max_size=40),
+        st.integers(0, 3000),  # times that it is repeated
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(ACTIONS, st.sampled_from(USERS))
+def test_nothing_of_an_erased_user_is_left_in_any_byte(
+    actions: list[tuple[str, str, str, int]], erased: str
+) -> None:
+    with tempfile.TemporaryDirectory() as name, open_store(Path(name)) as store:
+        secrets: dict[str, list[str]] = {each: [] for each in USERS}
+        places: dict[str, str] = {}
+        for number, (who, action, text, times) in enumerate(actions):
+            mine = store.for_user("shop", who)
+            filler = (text * times)[:20_000].encode(errors="replace").decode()
+            if who not in places or action == "new conversation":
+                secret = f"title-{number:04}-of-{who}"
+                places[who] = mine.new_conversation(secret)
+                secrets[who].append(secret)
+            secret = f"secret-{number:04}-of-{who}"
+            if action == "turn":
+                whole_turn(mine, places[who], secret, filler)
+                secrets[who].append(secret)
+            elif action == "open turn":
+                mine.begin_turn(mine.new_conversation(), user(secret + filler))
+                secrets[who].append(secret)
+            elif action == "message waits":
+                mine.accept(
+                    mine.new_conversation(), user(secret + filler), client_msg_id=f"{secret}-id", room=1000
+                )
+                secrets[who].append(secret)
+            elif action == "remove a memory" and (memories := mine.memories()):
+                mine.remove_memory(memories[number % len(memories)].id)
+            elif action == "other vector" and (memories := mine.memories()):
+                mine.set_memory_vectors(
+                    "encoder-b", {memories[number % len(memories)].id: unit(1, number, 2)}
+                )
+        others = [who for who in USERS if who != erased]
+        before = {who: everything(store.for_user("shop", who)) for who in others}
+        receipt = store.for_user("shop", erased).erase(wait=1)
+        assert receipt.remnants == ()
+        content = raw(Path(name))
+        assert [secret for secret in secrets[erased] if secret.encode() in content] == []
+        assert erased.encode() not in content
+        assert everything(store.for_user("shop", erased)) == ([], [], [])
+        assert {who: everything(store.for_user("shop", who)) for who in others} == before
+        assert store.problems() == []
+
+
+def everything(store: UserStore) -> tuple[object, ...]:
+    conversations = store.conversations()
+    return (
+        conversations,
+        [(store.transcript(each.id), store.turns(each.id)) for each in conversations],
+        store.memories(),
+    )
+
+
+def test_the_receipt_counts_and_holds_no_content(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada-lovelace")
+        conversation = ada.new_conversation("my title")
+        whole_turn(ada, conversation, "secret-of-ada", "x")
+        say(ada, conversation, "hello there, my sofa is grey")
+        receipt = ada.erase()
+    assert receipt.erased.model_dump() == {
+        "conversations": 1,
+        "turns": 2,
+        "steps": 3,
+        "calls": 1,
+        "events": 4,
+        "waiting": 0,
+        "summaries": 0,
+        "messages": 2,
+        "facts": 1,
+    }
+    assert receipt.searched == (tmp_path / "agentkit.db", tmp_path / "agentkit.db-wal")
+    assert receipt.pieces > 50
+    assert "secret" not in receipt.model_dump_json()
+    assert "sofa" not in receipt.model_dump_json()
+
+
+def test_erasing_nothing_is_harmless_and_can_be_repeated(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for _ in range(2):
+            receipt = store.for_user("shop", "nobody").erase()
+            assert receipt.remnants == ()
+            assert not any(receipt.erased.model_dump().values())
+
+
+def test_what_others_said_too_is_no_remnant(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        for name in ("ada", "ben"):
+            mine = store.for_user("shop", name)
+            say(mine, mine.new_conversation(), "the very same words of two people in a shop")
+        assert store.for_user("shop", "ada").erase().remnants == ()
+        assert b"the very same words" in raw(tmp_path)
+
+
+def test_copies_in_a_cache_are_found_and_copies_of_the_file_are_named(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "data", tmp_path / "cache"
+    (cache / "deep").mkdir(parents=True)
+    with open_store(folder) as store:
+        ada = store.for_user("shop", "ada")
+        say(ada, ada.new_conversation(), "my sofa is grey and stands by the window")
+        (cache / "deep" / "notes.bin").write_bytes(b"\x00" * 77 + b"my sofa is grey and stands by the window")
+        (cache / "other.bin").write_bytes(b"nothing of interest in here at all")
+        (folder / "agentkit.db.bak").write_bytes(b"a backup")
+        receipt = ada.erase(beside=[cache])
+    assert [each.path for each in receipt.remnants] == [cache / "deep" / "notes.bin"]
+    assert receipt.not_reached == (folder / "agentkit.db.bak",)
+    assert cache / "other.bin" in receipt.searched
+
+
+def test_an_erasure_waits_for_a_reader_who_leaves(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        say(ada, ada.new_conversation(), "my sofa is grey and stands by the window")
+        reader = sqlite3.connect(tmp_path / "agentkit.db", isolation_level=None, check_same_thread=False)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM turns").fetchone()
+        leaves = threading.Timer(0.4, reader.execute, ["COMMIT"])
+        leaves.start()
+        receipt = ada.erase(wait=30)
+        leaves.join()
+        assert receipt.seconds >= 0.3
+        assert receipt.remnants == ()
+        assert b"my sofa" not in raw(tmp_path)
+        reader.close()
+
+
+def test_an_erasure_says_that_a_reader_keeps_old_pages_and_can_be_finished_later(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        say(ada, ada.new_conversation(), "my sofa is grey and stands by the window")
+        reader = sqlite3.connect(tmp_path / "agentkit.db", isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM turns").fetchone()
+        with pytest.raises(ErasureIncomplete, match="keeps the old pages alive"):
+            ada.erase(wait=0.1)
+        assert ada.conversations() == []
+        reader.close()
+        assert ada.erase().remnants == ()
+        assert b"my sofa" not in raw(tmp_path)
+
+
+def test_leftovers_of_a_store_that_did_not_overwrite_are_removed(tmp_path: Path) -> None:
+    """Rows that moved, or were deleted, before `secure_delete` was on lie in free places of the file."""
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        say(ada, ada.new_conversation(), "my sofa is grey and stands by the window")
+        text = "my sofa is grey and stands by the window"
+    file = tmp_path / "agentkit.db"
+    with sqlite3.connect(file, isolation_level=None) as careless:
+        careless.execute("PRAGMA secure_delete = OFF")
+        careless.execute("INSERT INTO knowledge_versions VALUES (?, 'x', 1)", (text * 200,))
+        careless.execute("DELETE FROM knowledge_versions")
+    careless.close()
+    assert text.encode() in file.read_bytes()
+    with open_store(tmp_path) as store:
+        receipt = store.for_user("shop", "ada").erase()
+        assert receipt.rewritten
+        assert receipt.remnants == ()
+        assert text.encode() not in raw(tmp_path)
+
+
+def test_a_reader_of_memories_notices_an_erasure(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        ada.add_memory(NewMemory("fact", "one", "user", 0.5, "encoder-a", unit(1, 0, 0)))
+        mark = ada.memory_changes("encoder-a").mark
+        ada.erase()
+        ada.add_memory(NewMemory("fact", "two", "user", 0.5, "encoder-a", unit(1, 0, 0)))
+        changes = ada.memory_changes("encoder-a", mark)
+        assert changes.complete
+        assert [head.text for head in changes.heads] == ["two"]
+
+
+def test_a_turn_that_was_being_answered_is_gone(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        turn = ada.begin_turn(ada.new_conversation(), user("hello"))
+        ada.erase()
+        with pytest.raises(RecordNotFound):
+            ada.record_step(turn.id, 0, assistant("hi"))
+
+
+def test_every_table_is_known_to_belong_to_users_or_to_bots(tmp_path: Path) -> None:
+    with open_store(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "agentkit.db") as raw_connection:
+        rows = raw_connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    raw_connection.close()
+    assert {row[0] for row in rows} == OF_USERS | OF_BOTS
+    assert migrations.NEWEST_VERSION == 3  # who adds tables or columns looks at `erasure`, too
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60), st.binary(max_size=200), st.binary(max_size=200))
+def test_a_value_is_found_wherever_it_lies(value: bytes, before: bytes, behind: bytes) -> None:
+    pieces = pieces_of(value)
+    assert bool(pieces) == (len(value) >= 8 and len(set(value)) > 1)
+    assert RawSearch(pieces).in_bytes(before + value + behind) == pieces
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sets(st.binary(min_size=16, max_size=16), max_size=30), st.binary(max_size=500))
+def test_what_is_found_is_there(pieces: set[bytes], data: bytes) -> None:
+    assert RawSearch(pieces).in_bytes(data) == {piece for piece in pieces if piece in data}
+
+
+def test_a_value_across_two_blocks_of_a_large_file_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    for offset in range(-20, 5):
+        file.write_bytes(b"\x01" * ((1 << 22) + offset) + b"sixteen bytes !!" + b"\x01" * 50)
+        assert RawSearch({b"sixteen bytes !!"}).in_file(file) == {b"sixteen bytes !!"}
+
+
+class Days:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def aged(tmp_path: Path) -> Iterator[SqliteStore]:
+    """A store with a turn of ada on day 0 and on day 100; it is day 120."""
+    clock = Days()
+    with SqliteStore.open(tmp_path / "agentkit.db", clock=clock) as store:
+        ada = store.for_user("shop", "ada")
+        for day in (0, 100):
+            clock.now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
+            whole_turn(ada, ada.new_conversation(f"day-{day:04}-title"), f"secret-of-day-{day:04}", "")
+        clock.now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=120)
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("retention", "gone"),
+    [
+        (Retention(), {}),
+        (Retention(conversations=200, events=200, messages=200, facts=200), {}),
+        (Retention(conversations=50), {"conversations": 1, "turns": 1, "steps": 2, "calls": 1, "events": 2}),
+        (Retention(events=50), {"events": 2}),
+        (Retention(events=0), {"events": 4}),
+        (Retention(messages=50), {"messages": 1}),
+        (Retention(facts=50, messages=0), {"facts": 1, "messages": 2}),
+    ],
+)
+def test_what_is_too_old_is_erased_by_kind_and_a_dry_run_says_so_before(
+    aged: SqliteStore, tmp_path: Path, retention: Retention, gone: dict[str, int]
+) -> None:
+    before = everything(aged.for_user("shop", "ada"))
+    expected = aged.expired(retention)
+    assert {kind: count for kind, count in expected.model_dump().items() if count} == gone
+    assert everything(aged.for_user("shop", "ada")) == before
+    receipt = aged.expire(retention)
+    assert receipt.erased == expected
+    assert receipt.remnants == ()
+    assert not any(aged.expired(retention).model_dump().values())
+    if retention == Retention(conversations=50):
+        assert b"day-0000-title" not in raw(tmp_path)
+        assert b"day-0100-title" in raw(tmp_path)
+
+
+def test_an_open_turn_does_not_expire(tmp_path: Path) -> None:
+    clock = Days()
+    with SqliteStore.open(tmp_path / "agentkit.db", clock=clock) as store:
+        ada = store.for_user("shop", "ada")
+        ada.begin_turn(ada.new_conversation(), user("hello"))
+        clock.now += timedelta(days=1000)
+        assert store.expire(Retention(conversations=1)).erased.conversations == 0
+
+
+def test_an_erasure_that_is_killed_is_done_or_not_begun(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        say(ada, ada.new_conversation(), "my sofa is grey and stands by the window")
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from agentkit.store.sqlite_store import SqliteStore\n"
+        "def kill(point):\n"
+        "    if point == sys.argv[2]:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "SqliteStore.open(Path(sys.argv[1]), on_write=kill).for_user('shop', 'ada').erase()\n"
+    )
+    for point, left in (("before:erase", 1), ("inside:erase", 1), ("after:erase", 0)):
+        file = str(tmp_path / "agentkit.db")
+        subprocess.run([sys.executable, "-c", program, file, point], check=False, timeout=60)
+        with open_store(tmp_path) as store:
+            assert len(store.for_user("shop", "ada").conversations()) == left
+    with open_store(tmp_path) as store:
+        assert store.for_user("shop", "ada").erase().remnants == ()
+        assert b"my sofa" not in raw(tmp_path)
