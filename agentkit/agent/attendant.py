@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 from agentkit.agent.loop import commit, run_turn
+from agentkit.agent.questions import Questions
 from agentkit.agent.reply import Reply, fold
 from agentkit.agent.turn import Turn, Wiring
 from agentkit.errors import AgentKitError, Busy, LeaseLost, StoreError
@@ -54,6 +55,7 @@ class Attendant:
             str, Mapping[str, JsonValue]
         ] = {}  # by conversation: of those who wait for a reply
         self._unread: dict[str, Claim] = {}  # by conversation: claims of streams that nobody reads yet
+        self._questions = Questions()
         self._left: dict[str, Lease] = {}  # by conversation: leases that could not be given back
 
     def answer(
@@ -156,7 +158,8 @@ class Attendant:
         turn = self._turn(store.under(claim.lease), claim, profile, settle)
         self._stops[turn.conversation_id] = turn.stop
         try:
-            yield from _until_stopped(turn)
+            yield from _until_stopped(turn, self._questions.before(turn, claim.turn.turn.seq))
+            self._questions.note(turn, claim.turn.turn.seq)
         except StoreError:
             turn.committed = (
                 True  # what cannot be written cannot be closed either; somebody else does it later
@@ -226,8 +229,7 @@ class Attendant:
             del self._left[conversation]
 
 
-def _until_stopped(turn: Turn) -> Iterator[Event]:
-    pending = _pending_question(turn) if turn.history_from or turn.history else None
+def _until_stopped(turn: Turn, pending: ArgumentAsked | None) -> Iterator[Event]:
     with contextlib.closing(run_turn(turn, pending)) as events:  # type: ignore[type-var]
         for event in events:
             yield event
@@ -250,10 +252,3 @@ def _ending(turn: Turn, reason: str) -> tuple[Event, ...]:
         Replied(text=turn.wiring.replies.interrupted(), source="interrupted"),
         TurnFinished(turn_id=turn.turn_id, milliseconds=milliseconds),
     )
-
-
-def _pending_question(turn: Turn) -> ArgumentAsked | None:
-    """The question that ended the previous turn, if it ended with one."""
-    previous = turn.store.turns(turn.conversation_id, last=2)[0]
-    asked = [event for event in turn.store.events(previous.id) if isinstance(event, ArgumentAsked)]
-    return asked[-1] if asked else None

@@ -30,7 +30,9 @@ def accept_text(text: str, longest: int) -> str:
             hint="Send a shorter message, or raise limits.message_characters in agent.yaml.",
         )
     unified = text.replace("\r\n", "\n").replace("\r", "\n")
-    clean = "".join(_REPLACEMENT if _is_unfit(c) else c for c in unified).strip()
+    if not unified.isprintable():  # which most texts are
+        unified = "".join(_REPLACEMENT if _is_unfit(c) else c for c in unified)
+    clean = unified.strip()
     if not clean:
         raise InputRejected("The message is empty. Nothing was stored.", hint="Write what you want to know.")
     return clean

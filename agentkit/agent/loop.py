@@ -134,7 +134,9 @@ def commit(
         seen: What was perceived; None if the turn was interrupted before.
     """
     results = []
-    for call in unanswered_calls(turn.transcript):
+    # Steps of a crashed process that were not read back yet belong to the turn, too.
+    said = [*turn.transcript, *turn.recorded[len(turn.transcript) :]]
+    for call in unanswered_calls(said):
         row = turn.journal.get(call.id)
         was_started = call.id in turn.started_calls or (row is not None and row.status == "started")
         if was_started:

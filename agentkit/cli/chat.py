@@ -14,9 +14,12 @@ from agentkit.cli.progress import BarProgress
 from agentkit.cli.render import EventPrinter
 from agentkit.cli.terminal import err, out, show_error
 from agentkit.errors import RequestError
+from agentkit.store.protocol import JournalRow
 
+_ANSWERS: Final[dict[str, bool | None]] = {"done": True, "not done": False, "unknown": None}
 _HELP: Final = """\
 /new      start a new conversation (memories carry over)
+/back     take back the last exchange: go on from the one before, in a new conversation
 /steps    show or hide what happens between question and reply
 /memory   show what is remembered of you
 /quit     end (Ctrl-D does, too)"""
@@ -28,7 +31,7 @@ def chat(
     """Open a bot and talk until the user leaves."""
     bot = open_bot(folder, generator=model, database=database, progress=BarProgress(err))
     try:
-        for reply in bot.agent.resume():
+        for reply in bot.agent.resume(_ask_whether_done if sys.stdin.isatty() else None):
             out.print(Text(f"A turn that was cut off is finished now: {reply.text}", style="yellow"))
         store = bot.agent.store.for_user("default", user)
         conversation = None if new else store.latest_conversation()
@@ -70,6 +73,11 @@ def converse(bot: Bot, user: str, conversation: str, *, steps: bool) -> None:
             case "/new":
                 conversation = bot.agent.new_conversation(user=user)
                 out.print(Text("A new conversation.", style="dim"))
+            case "/back":
+                conversation = _before_the_last_turn(bot, user, conversation)
+                out.print(
+                    Text("A new conversation that goes on from before; the old one is kept.", style="dim")
+                )
             case "/steps":
                 steps = not steps
                 out.print(Text(f"Inner steps are {'shown' if steps else 'hidden'}.", style="dim"))
@@ -78,6 +86,26 @@ def converse(bot: Bot, user: str, conversation: str, *, steps: bool) -> None:
                     out.print(Text(f"  {record.created_at:%Y-%m-%d}  {record.text}"))
             case _:
                 _answer(bot, user, conversation, line, EventPrinter(out, steps=steps))
+
+
+def _before_the_last_turn(bot: Bot, user: str, conversation: str) -> str:
+    turns = bot.agent.store.for_user("default", user).turns(conversation, last=2)
+    if len(turns) < 2:
+        return bot.agent.new_conversation(user=user)
+    return bot.agent.fork(turns[0].id, user=user)
+
+
+def _ask_whether_done(row: JournalRow) -> bool | None:
+    """Let a person say whether a call was done that a crash cut off."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in row.call.arguments.items())
+    out.print(Text(f"{row.call.name}({arguments}) was running when agentkit was cut off.", style="yellow"))
+    while True:
+        try:
+            answer = input("Was it done? done | not done | unknown ▸ ").strip().casefold()
+        except EOFError:
+            return None
+        if answer in _ANSWERS:
+            return _ANSWERS[answer]
 
 
 def _read(interactive: bool) -> str:

@@ -116,16 +116,16 @@ class Connection:
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """All rows of a query; inside `reading` or `writing`."""
-        return self._present().execute(sql, values).fetchall()
+        return self._present().conn.execute(sql, values).fetchall()
 
     def row(self, sql: str, values: Values = ()) -> Row | None:
         """The first row of a query, if there is one; inside `reading` or `writing`."""
-        found: Row | None = self._present().execute(sql, values).fetchone()
+        found: Row | None = self._present().conn.execute(sql, values).fetchone()
         return found
 
     def execute(self, sql: str, values: Values = ()) -> int:
         """Run a statement inside `writing` and return the key of the row that it inserted last."""
-        return self._present().execute(sql, values).lastrowid or 0
+        return self._present().conn.execute(sql, values).lastrowid or 0
 
     def execute_many(self, sql: str, values: Iterable[Sequence[Any]]) -> None:
         """Run a statement once for each sequence of values; inside `writing`."""

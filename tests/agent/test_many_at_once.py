@@ -227,6 +227,20 @@ def test_a_person_can_say_whether_a_call_in_doubt_was_done(
     assert ran == []
 
 
+def test_a_turn_that_is_stopped_while_it_is_resumed_gives_every_call_its_result(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        turn_id = turn_with_started_call(store.for_user("default", "ada"))
+    with _agent(tmp_path / "agentkit.db", []) as agent:
+        ada = agent.store.for_user("default", "ada")
+        claim = ada.claim(ada.latest_conversation() or "", 100)
+        assert claim is not None
+        stream = agent._attendant._run(ada, claim, {})
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+        assert [row.status for row in ada.journal(turn_id)] == ["unknown"]
+        assert agent.store.open_turns() == []
+
+
 def test_a_conversation_goes_on_from_any_turn(tmp_path: Path) -> None:
     with desk(tmp_path) as agent:
         first = agent.ask(THANKS, user="ada")
