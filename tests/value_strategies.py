@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ _LEAVES: Final[dict[Any, st.SearchStrategy[Any]]] = {
     int: st.integers(min_value=0, max_value=2**31),
     bool: st.booleans(),
     type(None): st.none(),
+    datetime: st.datetimes(timezones=st.just(UTC)),
     JsonValue: json_values,
     dict[str, JsonValue]: st.dictionaries(texts, json_values, max_size=3),
 }

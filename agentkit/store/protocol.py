@@ -33,6 +33,7 @@ from pydantic import JsonValue
 
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User
+from agentkit.store.erasure_protocol import Erasable
 from agentkit.store.inbox_protocol import Inbox
 from agentkit.store.records import (
     Accepted,
@@ -364,23 +365,6 @@ class Memories(Protocol):
 
         Raises:
             RecordNotFound: There is no such memory.
-        """
-        ...
-
-
-class Erasable(Protocol):
-    """What one user has can be erased for good."""
-
-    def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
-        """Erase everything of this user, and look into the raw bytes of the files whether anything is left.
-
-        Args:
-            wait: Seconds to wait for others who still read what was there before.
-            beside: Files and folders that may hold copies, caches say; they are searched, not changed.
-
-        Raises:
-            ErasureIncomplete: Everything is deleted, but somebody kept the old pages alive for longer than `wait`.
-                Erasing again finishes it.
         """
         ...
 
