@@ -37,7 +37,7 @@ def answer_from_passages(
         return wiring.replies.declined("no_evidence")
     answer = answer_from_evidence(
         turn.text,
-        [Evidence(text=p.text, source=f"{p.document}#{p.heading}", title=p.heading) for p in found],
+        [_evidence(passage) for passage in found],
         generator=wiring.generator,
         encoder=wiring.encoder,
         judge=wiring.judge,
@@ -52,6 +52,11 @@ def answer_from_passages(
     facts = facts_of(seen)
     text = wiring.replies.with_facts(answer.text, facts)
     return Composed(text, answer.source, (*answer.citations, *(f"memory:{f.memory_id}" for f in facts)))
+
+
+def _evidence(found: PassageFound) -> Evidence:
+    source = f"{found.document}#{found.heading}"
+    return Evidence(text=found.text, source=source, title=found.heading, pair=found.kind == "pair")
 
 
 def facts_of(seen: Perception) -> list[Recollection]:

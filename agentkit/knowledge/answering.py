@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from agentkit.events import AnswerabilityJudged, Event, GenerationFinished, GroundingChecked
+from agentkit.knowledge.answerability import Judgement
 from agentkit.knowledge.grounding import unsupported
 from agentkit.knowledge.passages import Passage, compare, pieces, quote, readable
 from agentkit.messages import Message, assistant, system, user
@@ -114,17 +115,15 @@ def answer_from_evidence(
     """
     started = time.perf_counter()
     vector = encoder.encode([question])[0] if question_vector is None else question_vector
-    if (stored := _stored_answer(vector, evidence, encoder)) is not None:
-        return _as_stored(*stored, started)
+    if (stored := _stored_answer(vector, evidence, encoder, started)) is not None:
+        return stored
     cut = [(each, part) for each in evidence for part in pieces(readable(each.text))]
     passages = compare(vector, [part for _, part in cut], encoder, [each.title for each, _ in cut])
     parts = [(each.source, part) for each, part in cut]
     kept = _affordable(passages)
     judgement = judge.judge(question, [passages[index] for index in kept])
+    judged = _judged(judgement, started)
     sure = judgement.probability
-    judged = AnswerabilityJudged(
-        answerable=judgement.answerable, probability=sure, judge=judgement.judge, milliseconds=_since(started)
-    )
     if not judgement.answerable or judgement.best is None:
         refusal = prompts.render("reply_declined", reason="not_answered", contact=contact).strip()
         return GroundedAnswer(refusal, True, "declined", (), (judged,), sure)
@@ -142,29 +141,29 @@ def answer_from_evidence(
 
 
 def _stored_answer(
-    vector: Vectors, evidence: Sequence[Evidence], encoder: Encoder
-) -> tuple[Evidence, float] | None:
-    """The answer whose question is surely the one that was asked, and how similar that is; None where none is."""
+    vector: Vectors, evidence: Sequence[Evidence], encoder: Encoder, started: float
+) -> GroundedAnswer | None:
+    """The answer whose question is surely the one that was asked, word for word; None where there is none."""
     stored = [each for each in evidence if each.pair and each.title.strip() and each.text.strip()]
     if not stored:
         return None
     similarities = encoder.encode([each.title for each in stored]) @ vector  # [n, d] @ [d]
-    best = int(similarities.argmax())
-    others = [
-        float(s) for each, s in zip(stored, similarities, strict=True) if each.text != stored[best].text
-    ]
-    sure = float(similarities[best])
+    found = stored[int(similarities.argmax())]
+    sure = min(1.0, float(similarities.max()))
+    others = [float(s) for each, s in zip(stored, similarities, strict=True) if each.text != found.text]
     if sure < _SAME_QUESTION or sure - max(others, default=-1.0) < _CLEARLY:
         return None
-    return stored[best], sure
+    judged = _judged(Judgement(True, sure, "stored question"), started)
+    return GroundedAnswer(found.text.strip(), False, "quoted", (found.source,), (judged,), sure)
 
 
-def _as_stored(answer: Evidence, sure: float, started: float) -> GroundedAnswer:
-    """The answer to a stored question, as it stands."""
-    judged = AnswerabilityJudged(
-        answerable=True, probability=sure, judge="stored question", milliseconds=_since(started)
+def _judged(judgement: Judgement, started: float) -> AnswerabilityJudged:
+    return AnswerabilityJudged(
+        answerable=judgement.answerable,
+        probability=judgement.probability,
+        judge=judgement.judge,
+        milliseconds=_since(started),
     )
-    return GroundedAnswer(answer.text.strip(), False, "quoted", (answer.source,), (judged,), sure)
 
 
 class _Writer:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from agentkit.errors import ConstraintUnmet, ContextOverflow
@@ -28,7 +27,6 @@ from agentkit.models.protocols import (
     FreeText,
     GenerationRequest,
     ReplyStart,
-    StateRequest,
     TextChunk,
     Usage,
 )
@@ -43,14 +41,13 @@ if TYPE_CHECKING:
     from agentkit.models.engine.prefix_files import PrefixFiles
     from agentkit.models.folder import ModelFolder
     from agentkit.models.progress import Progress
-    from agentkit.models.protocols import Vectors
 
 
 _KEPT_BYTES: Final = 256 * 1024 * 1024
 """States kept between requests: 9,000 tokens of a model with 1.5 billion weights, 21,000 with half a billion."""
 
 
-class LocalGenerator:
+class LocalGenerator(StateReading):
     """Implements `Generator` with an engine of its own; threads that use it at the same time share its passes.
 
     Args:
@@ -76,6 +73,7 @@ class LocalGenerator:
     ) -> None:
         from agentkit.models.engine import EarlierReplies, Engine
 
+        super().__init__(network, files, lambda messages: self._prompt(messages, (), ""), context_length)
         self.name = name
         self.context_length = context_length
         self.dialect = dialect
@@ -85,9 +83,6 @@ class LocalGenerator:
         beginnings = [codec.encode_text(beginning)[0] for beginning in dialect.calls.beginnings]
         self._call_beginnings = sorted({*beginnings, *encode(dialect.calls.opening, codec)[:1]})
         self._engine: Engine | None = Engine(network, _KEPT_BYTES, files)
-        self._states = StateReading(
-            network, files, partial(self._prompt, tools=(), prefix=""), context_length
-        )
         self._earlier = EarlierReplies()
 
     @classmethod
@@ -197,14 +192,10 @@ class LocalGenerator:
         texts = iter(of_texts)
         return tuple(next(texts) if ids else call for ids in options)
 
-    def state(self, request: StateRequest) -> Vectors:
-        """See `StateReader`."""
-        self._open_engine()
-        return self._states.read(request)
-
     def close(self) -> None:
         """See `Generator`."""
         self._engine = None
+        super().close()
 
     def _open_engine(self) -> Engine:
         if self._engine is None:
@@ -222,9 +213,8 @@ class LocalGenerator:
     def _matcher(self, request: GenerationRequest) -> TokenMatcher | Callable[[torch.Tensor], TokenMatcher]:
         """What enforces the constraint of a request.
 
-        Where the model may write text or call, what it does is decided by the probability that its reply begins as a
-        call. Left to the grammar, a model that means to call but was trained on another form would be driven into
-        text.
+        Where the model may write text or call, the probability that its reply begins as a call decides. Left to the
+        grammar, a model that means to call but was trained on another form would be driven into text.
         """
         constraint = request.constraint
         if not isinstance(constraint, CallTools) or not constraint.allow_text or request.prefix:

@@ -24,7 +24,7 @@ _KEPT_BYTES: Final = 64 * 1024 * 1024
 
 
 class StateReading:
-    """Reads vectors for one generator; threads may share it.
+    """What a generator inherits to implement `StateReader`; threads may share it.
 
     Args:
         network: The whole network.
@@ -40,41 +40,49 @@ class StateReading:
         prompt: Callable[[Sequence[Message]], list[int]],
         most_tokens: int,
     ) -> None:
-        self._network = network
+        self._network: Network | None = network
         self._files = files
-        self._prompt = prompt
+        self._prompt_of = prompt
         self._most_tokens = most_tokens
         self._engines: dict[int, Engine] = {}
-        self._lock = threading.Lock()
+        self._reading_lock = threading.Lock()
 
-    def read(self, request: StateRequest) -> Vectors:
-        """See `StateReader.state`."""
+    def state(self, request: StateRequest) -> Vectors:
+        """See `StateReader`."""
         from agentkit.models.engine import Reading, Work, shared_length
 
-        prompt = self._prompt(request.messages)
+        prompt = self._prompt_of(request.messages)
         if len(prompt) > self._most_tokens:
             raise ContextOverflow(
                 f"the question has {len(prompt)} tokens, the window {self._most_tokens}",
                 hint="Shorten what is asked about.",
             )
         other = [*request.messages[:-1], user(request.unread)]
-        unread = shared_length(prompt, self._prompt(other))
+        unread = shared_length(prompt, self._prompt_of(other))
         job = Reading(prompt, len(prompt) - unread, Work())
         if request.static:
-            job.static = shared_length(prompt, self._prompt(request.messages[: request.static]))
-        (vectors,) = self._engine(request.layer).submit(job)
+            job.static = shared_length(prompt, self._prompt_of(request.messages[: request.static]))
+        (vectors,) = self._engine_of(request.layer).submit(job)
         found: Vectors = vectors.numpy()
         return found
 
-    def _engine(self, layers: int) -> Engine:
+    def close(self) -> None:
+        """Free the weights; later readings fail."""
+        self._network = None
+        self._engines.clear()
+
+    def _engine_of(self, layers: int) -> Engine:
         from agentkit.models.engine import DecoderNetwork, Engine
+
+        if self._network is None:
+            raise RuntimeError("the generator has been closed")
 
         if not isinstance(self._network, DecoderNetwork):
             raise ModelError(
                 "the vectors of this family of models cannot be read",
                 hint="Take a model of the Llama or Qwen2 family.",
             )
-        with self._lock:
+        with self._reading_lock:
             if layers not in self._engines:
                 lower = self._network.lower(layers)
                 files = self._files.of(f"{layers} layers") if self._files is not None else None
