@@ -234,8 +234,7 @@ class LocalGenerator(StateReading):
     def _finished(self, request: GenerationRequest, reply: _Reply, usage: Usage, limit: int) -> Finished:
         finish, calls = reply.finish, isinstance(request.constraint, CallTools)
         assert finish is not None
-        if finish == "length" and not isinstance(request.constraint, FreeText):
-            _check_satisfied(reply.complete or (calls and bool(reply.released)), limit)
+        _check_satisfied(request, reply, limit)
         if finish == "stop":
             self.codec.remember_reply(reply.ids)
         message = self.dialect.parse(reply.released) if calls else assistant(reply.released)
@@ -243,8 +242,10 @@ class LocalGenerator(StateReading):
         return Finished(message, reply.released, finish, usage, measured)
 
 
-def _check_satisfied(satisfied: bool, limit: int) -> None:
-    if not satisfied:
+def _check_satisfied(request: GenerationRequest, reply: _Reply, limit: int) -> None:
+    """Refuse a reply that a limit cut before it satisfied its constraint; whole calls before the cut are enough."""
+    satisfied = reply.complete or (isinstance(request.constraint, CallTools) and reply.released)
+    if reply.finish == "length" and not satisfied and not isinstance(request.constraint, FreeText):
         raise ConstraintUnmet(
             f"the reply cannot satisfy its constraint within {limit} tokens",
             hint="Allow more tokens, or bound the lengths of strings and lists in the schema.",
