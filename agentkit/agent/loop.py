@@ -65,7 +65,7 @@ def _answer(turn: Turn, pending: ArgumentAsked | None, resumed: bool) -> Iterato
         seen,
         pending=pending,
         bindings=turn.wiring.bindings,
-        tools=turn.wiring.tools,
+        tools=turn.tools,
         settings=turn.wiring.settings,
     )
     # 3. Go there.

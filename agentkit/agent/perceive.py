@@ -41,7 +41,7 @@ def perceive(turn: Turn) -> Generator[Event, None, Perception]:
     passages = tuple(p for p in found if p.similarity >= settings.passage_similarity)
     if passages:
         yield PassagesFound(passages=passages, milliseconds=_since(started))
-    return Perception(vector, prediction, memories, passages, tuple(wiring.tools.rank(vector)))
+    return Perception(vector, prediction, memories, passages, tuple(turn.tools.rank(vector)))
 
 
 def _since(started: float) -> float:

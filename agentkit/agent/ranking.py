@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentkit.models.protocols import Encoder
-from agentkit.tools import Tool, Toolset
+from agentkit.tools import Tool, ToolContext, Toolset
 
 if TYPE_CHECKING:
     from agentkit.models.protocols import Vectors
@@ -21,18 +21,43 @@ class RankedTool:
     similarity: float
 
 
-class ToolRanking:
-    """The tools of an agent with their vectors, embedded once.
+class ToolPool:
+    """The tools of an agent, of which each turn gets those that its toolset prepares for it.
 
     Args:
-        toolset: The tools.
-        encoder: Embeds their names and descriptions.
+        toolset: The tools; it may change while the agent lives.
+        encoder: Embeds names and descriptions, each text once.
     """
 
     def __init__(self, toolset: Toolset, encoder: Encoder) -> None:
-        self._tools = tuple(toolset.tools())
-        texts = [f"{tool.name.replace('_', ' ')}: {tool.spec.description}" for tool in self._tools]
-        self._vectors = encoder.encode(texts)
+        self._toolset = toolset
+        self._encoder = encoder
+        self._vectors: dict[str, Vectors] = {}
+        self._embedded(toolset.tools())
+
+    def prepared(self, context: ToolContext) -> ToolRanking:
+        """The tools of one turn."""
+        tools = tuple(self._toolset.prepare(context))
+        return ToolRanking(tools, self._embedded(tools))
+
+    def _embedded(self, tools: Sequence[Tool]) -> list[Vectors]:
+        texts = [f"{tool.name.replace('_', ' ')}: {tool.spec.description}" for tool in tools]
+        if new := [text for text in dict.fromkeys(texts) if text not in self._vectors]:
+            self._vectors.update(zip(new, self._encoder.encode(new), strict=True))
+        return [self._vectors[text] for text in texts]
+
+
+class ToolRanking:
+    """The tools of one turn with their vectors.
+
+    Args:
+        tools: The tools in their stable order.
+        vectors: float32 [d] for each.
+    """
+
+    def __init__(self, tools: Sequence[Tool], vectors: Sequence[Vectors]) -> None:
+        self._tools = tuple(tools)
+        self._vectors = vectors
 
     @property
     def tools(self) -> Sequence[Tool]:
@@ -51,8 +76,10 @@ class ToolRanking:
         """
         if not self._tools:
             return []
-        similarities = self._vectors @ vector
-        ranked = [RankedTool(tool, float(s)) for tool, s in zip(self._tools, similarities, strict=True)]
+        ranked = [
+            RankedTool(tool, float(own @ vector))
+            for tool, own in zip(self._tools, self._vectors, strict=True)
+        ]
         return sorted(ranked, key=lambda r: -r.similarity)
 
     def for_prompt(self, ranked: Sequence[RankedTool], most: int) -> list[Tool]:

@@ -119,15 +119,15 @@ def refuse_call(turn: Turn, call: ToolCall, reason: str) -> ToolResult:
     return result
 
 
-def context_for(turn: Turn, call: ToolCall) -> ToolContext:
-    """What a tool may know about the turn it runs in."""
+def context_for(turn: Turn, call: ToolCall | None = None) -> ToolContext:
+    """What a tool may know about the turn it runs in; without a call, what a toolset may know that prepares it."""
     profile: Mapping[str, JsonValue] = turn.profile
     return ToolContext(
         user_id=turn.user,
         tenant=turn.tenant,
         conversation_id=turn.conversation_id,
         turn_id=turn.turn_id,
-        call_id=call.id,
+        call_id=call.id if call is not None else "",
         now=turn.wiring.now,
         services=services_for(turn),
         profile=profile,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from agentkit.agent.ranking import ToolRanking
+from agentkit.agent.ranking import ToolPool, ToolRanking
 from agentkit.agent.replies import Replies
 from agentkit.agent.settings import Settings
 from agentkit.events import Event
@@ -32,7 +32,7 @@ class Wiring:
 
     generator: Generator
     encoder: Encoder
-    tools: ToolRanking
+    tools: ToolPool
     intents: IntentModel | None
     bindings: Mapping[str, Binding]
     knowledge: KnowledgeIndex | None
@@ -62,6 +62,7 @@ class Turn:
         transcript: Calls and results of this turn so far.
         events: The trace so far.
         started_calls: Calls with an effect that this process has started.
+        tools: The tools that this turn may use.
     """
 
     wiring: Wiring
@@ -80,6 +81,7 @@ class Turn:
     transcript: list[Message] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     started_calls: set[str] = field(default_factory=set)
+    tools: ToolRanking = field(default_factory=lambda: ToolRanking((), ()))
     tokens_written: int = 0
     committed: bool = False
     started: float = field(default_factory=time.monotonic)

@@ -9,16 +9,22 @@ from agentkit.tools.definition import Tool, tool
 from agentkit.tools.results import ResultLimits
 from agentkit.tools.run import run_call
 from agentkit.tools.services import MemoryHit, MemoryService, memory_service
-from agentkit.tools.toolsets import Filtered, Merged, Prefixed, StaticToolset, Toolset, get_tool
+from agentkit.tools.toolsets import Merged, StaticToolset, Toolset, get_tool
 from agentkit.tools.validation import validate_arguments
+from agentkit.tools.wrappers import Cached, DryRun, Filtered, Limited, Prefixed, Prepared, Renamed
 
 __all__ = [
     "Authority",
+    "Cached",
+    "DryRun",
     "Filtered",
+    "Limited",
     "MemoryHit",
     "MemoryService",
     "Merged",
     "Prefixed",
+    "Prepared",
+    "Renamed",
     "ResultLimits",
     "StaticToolset",
     "Tool",

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import json
 import typing
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 from pydantic_core import PydanticSerializationError, PydanticUndefined, SchemaError
 
 from agentkit.errors import ToolDefinitionError
@@ -133,9 +135,18 @@ def _annotation(
 def _read(parameter: inspect.Parameter, annotation: Any, documented: str, where: str) -> Parameter:
     described = _field_description(parameter, annotation, where)
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        with warnings.catch_warnings():
+            # An alias or a default inside a type, which pydantic would only warn of and then ignore.
+            warnings.simplefilter("error", UnsupportedFieldAttributeWarning)
+            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         schema, definitions = argument_schema(adapter, parameter.name)
-    except (PydanticUserError, SchemaError, NameError, TypeError) as problem:
+    except (
+        PydanticUserError,
+        SchemaError,
+        NameError,
+        TypeError,
+        UnsupportedFieldAttributeWarning,
+    ) as problem:
         reason = str(problem).splitlines()[0]
         raise ToolDefinitionError(
             f"{where} has a type that cannot be written as JSON: {_type_name(annotation)} ({reason})",
