@@ -14,10 +14,27 @@ if TYPE_CHECKING:
     from agentkit.bot import open_bot
     from agentkit.errors import AgentKitError, ToolFailed, ToolRetry
     from agentkit.events import Event
-    from agentkit.messages import Message
+    from agentkit.messages import Message, text_of
     from agentkit.models import load_encoder, load_generator
     from agentkit.plugins import Registry
-    from agentkit.tools import Authority, MemoryService, Tool, ToolContext, memory_service, tool
+    from agentkit.tools import (
+        Authority,
+        Cached,
+        DryRun,
+        Filtered,
+        Limited,
+        MemoryService,
+        Merged,
+        Prefixed,
+        Prepared,
+        Renamed,
+        StaticToolset,
+        Tool,
+        ToolContext,
+        Toolset,
+        memory_service,
+        tool,
+    )
 
 __version__ = "0.1.0"
 
@@ -25,21 +42,32 @@ __all__ = [
     "Agent",
     "AgentKitError",
     "Authority",
+    "Cached",
+    "DryRun",
     "Event",
+    "Filtered",
+    "Limited",
     "Limits",
     "MemoryService",
+    "Merged",
     "Message",
+    "Prefixed",
+    "Prepared",
     "Registry",
+    "Renamed",
     "Reply",
     "Settings",
+    "StaticToolset",
     "Tool",
     "ToolContext",
     "ToolFailed",
     "ToolRetry",
+    "Toolset",
     "load_encoder",
     "load_generator",
     "memory_service",
     "open_bot",
+    "text_of",
     "tool",
 ]
 
@@ -47,21 +75,32 @@ _HOMES: Final = {
     "Agent": "agentkit.agent",
     "AgentKitError": "agentkit.errors",
     "Authority": "agentkit.tools",
+    "Cached": "agentkit.tools",
+    "DryRun": "agentkit.tools",
     "Event": "agentkit.events",
+    "Filtered": "agentkit.tools",
+    "Limited": "agentkit.tools",
     "Limits": "agentkit.agent",
     "MemoryService": "agentkit.tools",
+    "Merged": "agentkit.tools",
     "Message": "agentkit.messages",
+    "Prefixed": "agentkit.tools",
+    "Prepared": "agentkit.tools",
     "Registry": "agentkit.plugins",
+    "Renamed": "agentkit.tools",
     "Reply": "agentkit.agent",
     "Settings": "agentkit.agent",
+    "StaticToolset": "agentkit.tools",
     "Tool": "agentkit.tools",
     "ToolContext": "agentkit.tools",
     "ToolFailed": "agentkit.errors",
     "ToolRetry": "agentkit.errors",
+    "Toolset": "agentkit.tools",
     "load_encoder": "agentkit.models",
     "load_generator": "agentkit.models",
     "memory_service": "agentkit.tools",
     "open_bot": "agentkit.bot",
+    "text_of": "agentkit.messages",
     "tool": "agentkit.tools",
 }
 

@@ -3,12 +3,15 @@
 - `ScriptedGenerator` plays replies that the test wrote; `RandomGenerator` writes whatever a constraint allows;
   `ByteTokenizer` turns text into tokens without a vocabulary.
 - `HashingEncoder` embeds texts by their words.
+- `ToolHarness` calls a tool as a model would and checks what it promises; `Conversation` talks to an agent that has
+  it; `play_scenario` plays a scenario of a bot folder.
 - `FixedClock` and `SequentialIds` make time and identifiers the same in every run.
 """
 
 from agentkit.testing.byte_tokenizer import ByteTokenizer
 from agentkit.testing.clock import FixedClock, SequentialIds
 from agentkit.testing.encoder import HashingEncoder
+from agentkit.testing.harness import Conversation, ToolHarness, play_scenario
 from agentkit.testing.random_generator import RandomGenerator
 from agentkit.testing.scripted_generator import (
     Calls,
@@ -24,6 +27,7 @@ __all__ = [
     "ByteTokenizer",
     "Calls",
     "Chooses",
+    "Conversation",
     "Fails",
     "FixedClock",
     "HashingEncoder",
@@ -33,4 +37,6 @@ __all__ = [
     "ScriptStep",
     "ScriptedGenerator",
     "SequentialIds",
+    "ToolHarness",
+    "play_scenario",
 ]
