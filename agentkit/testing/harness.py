@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import JsonValue
 
@@ -22,6 +23,9 @@ from agentkit.testing.scripted_generator import ScriptedGenerator, ScriptStep
 if TYPE_CHECKING:
     from agentkit.agent import Reply
     from agentkit.tools import Tool, Toolset
+
+# Of all harnesses together: what two tools have written down must not look like one call that is repeated.
+_CALL_IDS: Final = map("call-{}".format, itertools.count(1))
 
 
 class ToolHarness:
@@ -47,7 +51,6 @@ class ToolHarness:
         from agentkit.tools import ToolContext
 
         self._tool = tool
-        self._calls = 0
         self._context = ToolContext(
             user_id=user,
             tenant="default",
@@ -60,8 +63,7 @@ class ToolHarness:
 
     def call(self, arguments: Mapping[str, JsonValue] | None = None) -> ToolResult:
         """Call the tool with arguments as a model writes them, right or wrong; see `run_call`."""
-        self._calls += 1
-        return self._run(f"call-{self._calls}", arguments)
+        return self._run(next(_CALL_IDS), arguments)
 
     def check_schema(self) -> None:
         """Check that a model can be held to the schema, that it says what each argument is, and that defaults fit.
@@ -102,8 +104,7 @@ class ToolHarness:
         Raises:
             AssertionError: It fails, or does more than it declares.
         """
-        self._calls += 1
-        call_id = f"call-{self._calls}"
+        call_id = next(_CALL_IDS)
         with watched() as effects:
             result = self._run(call_id, arguments)
         assert result.status == "ok", f"the call ended with {result.status}: {text_of(result)}"
