@@ -21,6 +21,7 @@
     │   ├── ContextOverflow        what must be in the prompt does not fit the context window
     │   └── InputRejected          a message that cannot be accepted
     ├── ScenarioFailed             a scripted conversation did not go as it says
+    ├── ToolServerError            a server of tools that does not start, answer or keep to its protocol
     └── StoreError                 the person who looks after the database
         ├── RecordNotFound         no such conversation, turn or memory for this user
         ├── StoreCorrupt           the file is not a sound agentkit database
@@ -176,6 +177,10 @@ class ScenarioFailed(AgentKitError):
 
 class StoreError(AgentKitError):
     """The database cannot be used as asked."""
+
+
+class ToolServerError(AgentKitError):
+    """A server of tools does not start, does not answer or sends what it must not; the message names it."""
 
 
 class RecordNotFound(StoreError):

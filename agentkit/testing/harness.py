@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import JsonValue
 
@@ -61,7 +61,7 @@ class ToolHarness:
             profile=dict(profile or {}),
         )
 
-    def call(self, arguments: Mapping[str, JsonValue] | None = None) -> ToolResult:
+    def call(self, arguments: Mapping[str, Any] | None = None) -> ToolResult:
         """Call the tool with arguments as a model writes them, right or wrong; see `run_call`."""
         return self._run(next(_CALL_IDS), arguments)
 
@@ -89,7 +89,7 @@ class ToolHarness:
                 assert not problems, f"the default of `{name}` does not fit its own schema: {problems[0]}"
 
     def check_effect(
-        self, arguments: Mapping[str, JsonValue] | None = None, *, connects: bool = False
+        self, arguments: Mapping[str, Any] | None = None, *, connects: bool = False
     ) -> ToolResult:
         """Call the tool, which must succeed, and check that it does no more than it declares.
 
@@ -118,7 +118,7 @@ class ToolHarness:
             )
         return result
 
-    def _run(self, call_id: str, arguments: Mapping[str, JsonValue] | None) -> ToolResult:
+    def _run(self, call_id: str, arguments: Mapping[str, Any] | None) -> ToolResult:
         from agentkit.tools import run_call
 
         call = ToolCall(id=call_id, name=self._tool.name, arguments=dict(arguments or {}))

@@ -1,0 +1,3 @@
+"""Tools from the description of an HTTP service."""
+
+__all__: list[str] = []
