@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import CancelledError, Future
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -27,7 +27,7 @@ _SECONDS_PER_WAIT: Final = 0.05
 _CLOSING_SECONDS: Final = 10.0
 _MOST_PAGES: Final = 50
 _MOST_TOOLS: Final = 1_000
-_REQUEST_TIMED_OUT: Final = types.REQUEST_TIMEOUT
+_MOST_UNANSWERED: Final = 2  # so many questions in a row without an answer, and the server is started anew
 # What a server that dies, lies or hangs makes the SDK raise.
 _FAILURES: Final = (
     MCPError,
@@ -41,6 +41,10 @@ _FAILURES: Final = (
     httpx2.InvalidURL,
     ExceptionGroup,
 )
+
+
+class _NoAnswer(RuntimeError):
+    """Nobody waits any more."""
 
 
 class Connection:
@@ -95,7 +99,7 @@ class Connection:
                     break
             return found[:_MOST_TOOLS]
 
-        return self.ask(listed, "list its tools")
+        return self.ask(listed, "list its tools", seconds=self._settings.start_timeout)
 
     def call(
         self,
@@ -154,14 +158,15 @@ class Connection:
 
         limit = self._settings.timeout if seconds is None else seconds
         try:
-            return self._waited(asked(), limit, cancelled)
+            answer = self._waited(asked(), limit, cancelled)
         except _FAILURES as problem:
-            if not isinstance(problem, MCPError) or problem.code in (
-                types.CONNECTION_CLOSED,
-                _REQUEST_TIMED_OUT,
-            ):
+            session.unanswered += isinstance(problem, _NoAnswer)
+            answered = isinstance(problem, MCPError) and problem.code != types.CONNECTION_CLOSED
+            if session.unanswered >= _MOST_UNANSWERED or not (answered or isinstance(problem, _NoAnswer)):
                 self._drop(session)
             raise self._error(f"did not {what}", session.line, problem) from problem
+        session.unanswered = 0
+        return answer
 
     def close(self) -> None:
         """Stop the server and the thread."""
@@ -184,9 +189,10 @@ class Connection:
                 raise ToolServerError(f"The MCP server {self._name} was closed.")
             if self._session is not None and self._session.is_alive:
                 return self._session
+            values = self._settings.header_values(self._name) | self._settings.environment(self._name)
             loop = self._running_loop()
             self._let_go(self._session)
-            session = self._session = _Session(self._name, self._settings, self._folder, self._on_change)
+            session = self._session = _Session(self._settings, values, self._folder, self._on_change)
             session.task = asyncio.run_coroutine_threadsafe(session.live(), loop)
             try:
                 self._waited(session.opened(), self._settings.start_timeout, cancelled)
@@ -218,10 +224,10 @@ class Connection:
                 return future.result()
             if cancelled is not None and cancelled.is_set():
                 future.cancel()
-                raise RuntimeError("it was cancelled")
+                raise _NoAnswer("it was cancelled")
             if time.monotonic() >= end:
                 future.cancel()
-                raise RuntimeError(f"no answer within {seconds:g} seconds")
+                raise _NoAnswer(f"no answer within {seconds:g} seconds")
 
     def _drop(self, session: _Session) -> None:
         """Let a session go whose server is dead or cannot be relied on."""
@@ -254,13 +260,18 @@ class _Session:
     """One life of a server, from start to end, in one task: the SDK's scopes must be left where they were entered."""
 
     def __init__(
-        self, name: str, settings: McpSettings, folder: str | None, on_change: Callable[[], None]
+        self,
+        settings: McpSettings,
+        values: Mapping[str, str],
+        folder: str | None,
+        on_change: Callable[[], None],
     ) -> None:
         self.line = Line()
         self.client: Client | None = None
         self.task: Future[None] | None = None
-        self._name = name
+        self.unanswered = 0
         self._settings = settings
+        self._values = values
         self._folder = folder
         self._on_change = on_change
         self._ready = asyncio.Event()
@@ -274,6 +285,16 @@ class _Session:
 
     async def live(self) -> None:
         """Connect, stay until the end, and let go of everything."""
+        life = asyncio.create_task(self._life())
+        end = asyncio.create_task(self._end.wait())
+        await asyncio.wait((life, end), return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
+        if self.client is None:
+            life.cancel()  # it is still being started
+        with contextlib.suppress(asyncio.CancelledError):
+            await life
+
+    async def _life(self) -> None:
         try:
             async with self._connected() as client:
                 self.client = client
@@ -305,13 +326,11 @@ class _Session:
     def end(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have it end, from another thread; one that is not connected yet is broken off."""
         loop.call_soon_threadsafe(self._end.set)
-        if self.client is None and self.task is not None:
-            self.task.cancel()
 
     def wait(self) -> None:
         """Wait until it has let go of everything."""
         if self.task is not None:
-            with contextlib.suppress(TimeoutError, CancelledError, *_FAILURES):
+            with contextlib.suppress(TimeoutError):
                 self.task.result(_CLOSING_SECONDS)
 
     async def _ended(self) -> None:
@@ -326,7 +345,7 @@ class _Session:
         if settings.url:
             transport = http(
                 settings.url,
-                headers=settings.header_values(self._name),
+                headers=self._values,
                 seconds=settings.timeout,
                 most_bytes=settings.message_bytes,
             )
@@ -334,7 +353,7 @@ class _Session:
             transport = stdio(
                 settings.command,
                 self.line,
-                env=settings.environment(self._name),
+                env=self._values,
                 folder=self._folder,
                 most_bytes=settings.message_bytes,
             )

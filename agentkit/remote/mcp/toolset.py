@@ -184,7 +184,7 @@ class McpToolset(Toolset):
             function=run,
             effect=self._settings.effect_of(name),
             origin=f"the tool {clean_text(name, 80)} of the MCP server {self.name}",
-            timeout=self._settings.timeout,
+            timeout=self._settings.timeout + self._settings.start_timeout,
         )
 
     def _resource_tools(self) -> Sequence[Tool]:
