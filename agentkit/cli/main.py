@@ -16,6 +16,7 @@ from agentkit.cli import chat as chat_command
 from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
 from agentkit.cli import evaluate, memory, models, new, plugins, tools
+from agentkit.cli import mcp as mcp_command
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption, UserOption
 from agentkit.cli.terminal import out, show_error
 from agentkit.errors import AgentKitError, ScenarioFailed
@@ -84,6 +85,29 @@ def demo(
     that the scenario expects does not happen.
     """
     demo_command.demo(bot, scenario, model=model, steps=steps, then_chat=then_chat)
+
+
+@app.command()
+def mcp(
+    bot: BotArgument,
+    user: UserOption = "guest",
+    http: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Serve over HTTP on this port instead of standard input."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="With --http: the address to listen at.")] = "127.0.0.1",
+    effects: Annotated[
+        bool, typer.Option("--effects", help="Also offer the tools that change or send something.")
+    ] = False,
+    ask: Annotated[bool, typer.Option(help="Offer the bot itself, as the tool `ask`.")] = True,
+    model: ModelOption = None,
+) -> None:
+    """Offer a bot and its tools to MCP clients.
+
+    The client's user decides about its calls: they do not pass the gate that the bot's own calls pass, so tools with
+    an effect are left out unless you ask for them.
+    """
+    mcp_command.mcp(bot, user=user, http=http, host=host, effects=effects, ask=ask, model=model)
 
 
 @app.command()

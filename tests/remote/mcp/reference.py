@@ -66,4 +66,4 @@ def memory() -> tuple[str, ...]:
 
 def inspector() -> tuple[str, ...]:
     """The inspector's command line."""
-    return ("node", str(node_modules() / "inspector-cli" / "build" / "cli.js"))
+    return ("node", str(node_modules() / "inspector" / "cli" / "build" / "index.js"))
