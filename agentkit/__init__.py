@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentkit.messages import Message
     from agentkit.models import load_encoder, load_generator
     from agentkit.plugins import Registry
-    from agentkit.tools import Authority, MemoryService, Tool, ToolContext, memory_service, tool
+    from agentkit.tools import Authority, Content, MemoryService, Tool, ToolContext, memory_service, tool
 
 __version__ = "0.1.0"
 
@@ -25,6 +25,7 @@ __all__ = [
     "Agent",
     "AgentKitError",
     "Authority",
+    "Content",
     "Event",
     "Limits",
     "MemoryService",
@@ -47,6 +48,7 @@ _HOMES: Final = {
     "Agent": "agentkit.agent",
     "AgentKitError": "agentkit.errors",
     "Authority": "agentkit.tools",
+    "Content": "agentkit.tools",
     "Event": "agentkit.events",
     "Limits": "agentkit.agent",
     "MemoryService": "agentkit.tools",

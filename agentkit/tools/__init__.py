@@ -4,8 +4,10 @@
 `run_call` runs it and always has a result (`run`), toolsets group them (`toolsets`).
 """
 
-from agentkit.tools.context import Authority, ToolContext
-from agentkit.tools.definition import Tool, tool
+from agentkit.tools.context import Authority, Content, ToolContext
+from agentkit.tools.definition import ApprovalRule, Tool, tool
+from agentkit.tools.handles import is_opaque, issue_handles, issued_handles, resolved, with_ids
+from agentkit.tools.isolation import Isolation
 from agentkit.tools.results import ResultLimits
 from agentkit.tools.run import run_call
 from agentkit.tools.services import MemoryHit, MemoryService, memory_service
@@ -13,8 +15,11 @@ from agentkit.tools.toolsets import Filtered, Merged, Prefixed, StaticToolset, T
 from agentkit.tools.validation import validate_arguments
 
 __all__ = [
+    "ApprovalRule",
     "Authority",
+    "Content",
     "Filtered",
+    "Isolation",
     "MemoryHit",
     "MemoryService",
     "Merged",
@@ -25,8 +30,13 @@ __all__ = [
     "ToolContext",
     "Toolset",
     "get_tool",
+    "is_opaque",
+    "issue_handles",
+    "issued_handles",
     "memory_service",
+    "resolved",
     "run_call",
     "tool",
     "validate_arguments",
+    "with_ids",
 ]
