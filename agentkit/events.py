@@ -19,8 +19,8 @@ ReplySource: TypeAlias = Literal[
     "generated", "quoted", "template", "stored_answer", "question", "declined", "hand_off", "approval"
 ]
 """Where the words of a reply come from: written by the generator and checked, quoted from evidence, rendered
-from a tool result, a stored answer of an intent, a question for a missing value, a refusal, a hand-off, or the notice that a person
-has to agree first."""
+from a tool result, a stored answer of an intent, a question for a missing value, a refusal, a hand-off, or the
+notice that a person has to agree first."""
 
 
 class _Event(Value):

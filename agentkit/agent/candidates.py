@@ -8,13 +8,14 @@ is not unlikely but impossible.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import JsonValue
 
-from agentkit.messages import Assistant, Message, Part, System, ToolResult, ToolSpec, User
+from agentkit.messages import Assistant, Message, Part, System, ToolCall, ToolResult, ToolSpec, User
 from agentkit.tools import Tool, is_opaque, issued_handles
 
 _EMAIL: Final = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
@@ -65,8 +66,12 @@ class Narrowed:
 def trusted_text(text: str, history: Sequence[Message], this_turn: Sequence[Message] = ()) -> TrustedText:
     """Collect the parts of a transcript that a user or a trusted tool is the source of, newest first."""
     messages = (*history, *this_turn)
+    asked = {call.id: call for m in messages if isinstance(m, Assistant) for call in m.calls}
     earlier = [
-        (_without_handles(part.text, message), f"tool:{message.name}" if isinstance(message, ToolResult) else "user")
+        (
+            _own_words(part.text, message, asked),
+            f"tool:{message.name}" if isinstance(message, ToolResult) else "user",
+        )
         for message in messages
         for part in _parts(message)
         if part.trust in ("user", "tool")
@@ -80,12 +85,34 @@ def trusted_text(text: str, history: Sequence[Message], this_turn: Sequence[Mess
     )
 
 
-def _without_handles(text: str, message: Message) -> str:
-    """The 7 of `order#7` is no number that anybody said."""
-    handles = message.handles if isinstance(message, ToolResult) else {}
-    for handle in sorted(handles, key=len, reverse=True):
+def _own_words(text: str, message: Message, asked: Mapping[str, ToolCall]) -> str:
+    """What a tool says of its own: without the arguments that it was called with, which it may only repeat, and
+    without handles, since the 7 of `order#7` is no number that anybody said."""
+    if not isinstance(message, ToolResult):
+        return text
+    for handle in sorted(message.handles, key=len, reverse=True):
         text = text.replace(handle, "")
+    call = asked.get(message.call_id)
+    for value in scalars(list(call.arguments.values()) if call is not None else []):
+        if isinstance(value, bool) or value == "":
+            continue
+        body = r"\s+".join(re.escape(word) for word in str(value).split())
+        text = re.sub(rf"(?<![\w-]){body}(?:\.0)?(?![\w-])", "", text, flags=re.IGNORECASE)
     return text
+
+
+def scalars(value: JsonValue, fields: AbstractSet[str] = frozenset()) -> Iterator[str | int | float | bool]:
+    """The scalars of a value, at any depth, and the keys of objects that are none of `fields`; null is none."""
+    if isinstance(value, list):
+        for each in value:
+            yield from scalars(each, fields)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key not in fields:
+                yield key
+            yield from scalars(each, fields)
+    elif value is not None:
+        yield value
 
 
 def _parts(message: Message) -> tuple[Part, ...]:

@@ -28,7 +28,7 @@ from agentkit.agent import provenance
 from agentkit.agent.candidates import TrustedText
 from agentkit.agent.provenance import Source
 from agentkit.errors import ToolRetry
-from agentkit.events import ArgumentOrigin, ApprovalReason
+from agentkit.events import ApprovalReason, ArgumentOrigin
 from agentkit.messages import ToolCall
 from agentkit.tools import Tool, resolved, validate_arguments
 
@@ -132,6 +132,7 @@ def gate(call: ToolCall, offered: Sequence[Tool], situation: Situation) -> Verdi
     if tool is None:
         names = ", ".join(tool.name for tool in offered)
         return Refuse("unknown_tool", f"there is no tool {call.name!r}; the tools are: {names}")
+    written = call
     call = _with_ids(call, tool, situation.trusted)
     try:
         validate_arguments(tool, call.arguments)
@@ -143,7 +144,7 @@ def gate(call: ToolCall, offered: Sequence[Tool], situation: Situation) -> Verdi
     # 3. The budget of the turn.
     if situation.calls_left < 1:
         return Refuse("budget", "the calls of this turn are used up")
-    same = sum(1 for other in situation.earlier_calls if signature(other) == signature(call))
+    same = sum(1 for other in situation.earlier_calls if signature(other) == signature(written))
     if same >= situation.repeated_calls:
         return Refuse("repeated", f"{call.name} was already called with these arguments; use its result")
     # 4. Where the arguments come from.
@@ -164,7 +165,11 @@ def gate(call: ToolCall, offered: Sequence[Tool], situation: Situation) -> Verdi
         settled = {k: v for k, v in call.arguments.items() if k in tool.guarded and k not in bad}
         return Refuse("provenance", f"{name}: nobody has said {said}; ask the user for it", name, settled)
     # 5. to 7. What was read before, what would leave, and the author's own rule.
-    reasons += [*_unplanned(tool, situation), *_leaking(tool, call, situation), *_ruled(tool, call, situation)]
+    reasons += [
+        *_unplanned(tool, situation),
+        *_leaking(tool, call, situation),
+        *_ruled(tool, call, situation),
+    ]
     if reasons:
         return Ask(tool, call, tuple(origins), tuple(reasons))
     return Allow(tool, call, tuple(origins))

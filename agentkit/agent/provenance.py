@@ -8,8 +8,7 @@ numbers are compared by value (1,200.00 is 1200).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pydantic import JsonValue
 
-from agentkit.agent.candidates import TrustedText
+from agentkit.agent.candidates import TrustedText, scalars
 from agentkit.tools import Tool
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def origin_of(tool: Tool, name: str, value: JsonValue, situation: Situation) -> 
         return Found("content")
     found = [
         _guarded(tool, name, leaf, schema, situation) if is_guarded else _content(leaf, schema, situation)
-        for leaf in leaves(value, fields_of(schema) | fields_of(tool.spec.parameters.get("$defs", {})))
+        for leaf in scalars(value, fields_of(schema) | fields_of(tool.spec.parameters.get("$defs", {})))
     ]
     worst = sorted(found, key=lambda each: (each.invented, each.doubtful))
     return worst[-1] if worst else Found("choice")
@@ -147,21 +146,9 @@ def holds(text: str, leaf: Leaf) -> bool:
         return False
     if isinstance(leaf, (int, float)):
         return Decimal(str(leaf)) in numbers_of(text)
-    return leaf.strip() != "" and _pattern(" ".join(leaf.casefold().split())).search(text.casefold()) is not None
-
-
-def leaves(value: JsonValue, fields: AbstractSet[str]) -> Iterator[Leaf]:
-    """The scalars of a value, at any depth, and keys that are no `fields` of its schema; null says nothing."""
-    if isinstance(value, list):
-        for each in value:
-            yield from leaves(each, fields)
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            if key not in fields:
-                yield key
-            yield from leaves(each, fields)
-    elif value is not None:
-        yield value
+    return (
+        leaf.strip() != "" and _pattern(" ".join(leaf.casefold().split())).search(text.casefold()) is not None
+    )
 
 
 def choices(schema: Any) -> list[Any]:
@@ -172,12 +159,17 @@ def choices(schema: Any) -> list[Any]:
         return []
     own = [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else [])]
     return own + [
-        choice for key, each in schema.items() if key not in ("enum", "const", "default") for choice in choices(each)
+        choice
+        for key, each in schema.items()
+        if key not in ("enum", "const", "default")
+        for choice in choices(each)
     ]
 
 
 def _is_choice(leaf: Leaf, schema: Mapping[str, Any]) -> bool:
-    return any(choice == leaf and isinstance(choice, bool) == isinstance(leaf, bool) for choice in choices(schema))
+    return any(
+        choice == leaf and isinstance(choice, bool) == isinstance(leaf, bool) for choice in choices(schema)
+    )
 
 
 def fields_of(schema: Any) -> frozenset[str]:
@@ -195,7 +187,7 @@ def quotation(
 ) -> tuple[str, Source] | None:
     """The first argument that quotes a confidential text which the user did not say, and that text."""
     for name, value in arguments.items():
-        for leaf in leaves(value, frozenset()):
+        for leaf in scalars(value):
             for source in confidential:
                 if _quotes(str(leaf), source.text, said):
                     return name, source

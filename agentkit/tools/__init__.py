@@ -9,7 +9,7 @@ from agentkit.tools.definition import ApprovalRule, Tool, tool
 from agentkit.tools.handles import is_opaque, issue_handles, issued_handles, resolved, with_ids
 from agentkit.tools.isolation import Isolation
 from agentkit.tools.results import ResultLimits
-from agentkit.tools.run import run_call
+from agentkit.tools.run import CallToRun, Progress, Starting, run_call, run_calls
 from agentkit.tools.services import MemoryHit, MemoryService, memory_service
 from agentkit.tools.toolsets import Filtered, Merged, Prefixed, StaticToolset, Toolset, get_tool
 from agentkit.tools.validation import validate_arguments
@@ -17,6 +17,7 @@ from agentkit.tools.validation import validate_arguments
 __all__ = [
     "ApprovalRule",
     "Authority",
+    "CallToRun",
     "Content",
     "Filtered",
     "Isolation",
@@ -24,7 +25,9 @@ __all__ = [
     "MemoryService",
     "Merged",
     "Prefixed",
+    "Progress",
     "ResultLimits",
+    "Starting",
     "StaticToolset",
     "Tool",
     "ToolContext",
@@ -36,6 +39,7 @@ __all__ = [
     "memory_service",
     "resolved",
     "run_call",
+    "run_calls",
     "tool",
     "validate_arguments",
     "with_ids",

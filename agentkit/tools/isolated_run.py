@@ -29,7 +29,9 @@ from agentkit.tools.isolation import IsolatedError
 from agentkit.tools.results import NotJson, ResultLimits
 
 _MARK: Final = "AGENTKIT_ISOLATED_CALL"
-_LARGEST_ANSWER: Final = 16_000_000  # bytes; results are cut to `ResultLimits.characters` before they are sent
+_LARGEST_ANSWER: Final = (
+    16_000_000  # bytes; results are cut to `ResultLimits.characters` before they are sent
+)
 _SECONDS_PER_LOOK: Final = 0.05
 # What a process may know of its parent's environment: keys and tokens are not among it.
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV")

@@ -22,8 +22,8 @@ from agentkit.errors import ToolFailed, ToolRetry
 from agentkit.messages import ToolCall, ToolResult, TrustLabel, tool_result
 from agentkit.tools.context import ToolContext
 from agentkit.tools.definition import Tool
-from agentkit.tools.isolation import IsolatedError
 from agentkit.tools.isolated_run import run_isolated
+from agentkit.tools.isolation import IsolatedError
 from agentkit.tools.results import NotJson, ResultLimits, bounded_text, text_and_data
 from agentkit.tools.validation import validate_arguments
 
@@ -51,12 +51,21 @@ class CallToRun:
     tool: Tool
     call: ToolCall
     context: ToolContext
-    limits: ResultLimits = ResultLimits()
+    limits: ResultLimits
 
     @property
     def seconds(self) -> float:
         """After so long the call is given up."""
-        return self.tool.timeout if self.limits.seconds is None else min(self.tool.timeout, self.limits.seconds)
+        return (
+            self.tool.timeout if self.limits.seconds is None else min(self.tool.timeout, self.limits.seconds)
+        )
+
+
+@dataclass(frozen=True)
+class Starting:
+    """A call that is started as soon as the next item is asked for."""
+
+    call_id: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ def run_call(
     return next(each for each in run_calls([ready]) if isinstance(each, ToolResult))
 
 
-def run_calls(calls: Sequence[CallToRun], *, at_once: int = 4) -> Iterator[Progress | ToolResult]:
+def run_calls(calls: Sequence[CallToRun], *, at_once: int = 4) -> Iterator[Starting | Progress | ToolResult]:
     """Run calls and yield their results as they come. Never raises, whatever a tool does.
 
     Calls start in their order and run side by side; a `sequential` tool waits for those before it and is waited for.
@@ -94,8 +103,9 @@ def run_calls(calls: Sequence[CallToRun], *, at_once: int = 4) -> Iterator[Progr
         at_once: Most calls that run side by side.
 
     Yields:
-        What tools tell of themselves, and one result for every call with the status `ok`, `retry` (the model
-        should call again with other arguments), `failed` or `timeout`. Closing the iterator abandons what runs.
+        That a call is about to start, what tools tell of themselves, and one result for every call with the status
+        `ok`, `retry` (the model should call again with other arguments), `failed` or `timeout`. Closing the iterator
+        abandons what runs.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came while waiting; what ran was abandoned like a call whose time is up. (What
@@ -108,6 +118,7 @@ def run_calls(calls: Sequence[CallToRun], *, at_once: int = 4) -> Iterator[Progr
         while waiting or running:
             while waiting and _may_start(waiting[0], running, at_once):
                 started = _RunningCall(waiting.popleft(), told)
+                yield Starting(started.call_id)
                 started.start()
                 running.add(started)
             try:
@@ -156,6 +167,11 @@ class _RunningCall:
         self._thread = threading.Thread(
             target=variables.run, args=(self._run,), name=f"tool {self._tool.name}", daemon=True
         )
+
+    @property
+    def call_id(self) -> str:
+        """The id of the call."""
+        return self._call.id
 
     @property
     def is_sequential(self) -> bool:
