@@ -9,14 +9,14 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from agentkit.agent.approval_desk import ApprovalDesk, waiting_ids
+from agentkit.agent.approval_desk import ApprovalDesk, refuse_if_waiting
 from agentkit.agent.intake import accept_text
 from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.ranking import ToolRanking
 from agentkit.agent.replies import Replies
 from agentkit.agent.settings import Settings
 from agentkit.agent.turn import Turn, Wiring
-from agentkit.errors import AwaitsApproval, Busy, StoreError
+from agentkit.errors import Busy, StoreError
 from agentkit.events import ArgumentAsked, Declined, Event, Replied, ReplySource, TurnFinished, TurnPaused
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
@@ -239,24 +239,17 @@ class Agent:
         """A conversation has one order: what a crash left open is finished before the next message."""
         for each in store.turns(conversation):
             if each.id in self._running:
-                raise Busy(
-                    f"Conversation {conversation} is still answering an earlier message. Nothing was stored.",
-                    hint="Wait for that reply, or start another conversation.",
-                )
-            if each.status == "open" and (waiting := waiting_ids(store, each.id)):
-                raise AwaitsApproval(
-                    f"Conversation {conversation} waits for a person to decide. Nothing was stored.",
-                    hint=f"Decide with Agent.approvals or `agentkit approvals`: {', '.join(waiting)}.",
-                    approvals=waiting,
-                )
+                raise _busy(conversation)
             if each.status == "open":
+                refuse_if_waiting(store, each)
                 fold(self._resumed(store.open_turn(each.id)))
 
     def _resumed(self, left: OpenTurn) -> Iterator[Event]:
         store = self._store.for_user(left.tenant, left.user)
         asked = store.approvals(left.turn.id)
         profile = asked[-1].profile if asked else None
-        turn = self._turn(store, left.turn.conversation_id, left.turn.id, text_of(left.message), profile)
+        text = text_of(left.message)
+        turn = self._turn(store, left.turn.conversation_id, left.turn.id, text, profile)
         turn.approvals = {each.call.id: each for each in asked}
         turn.recorded = [step.message for step in left.steps]
         turn.journal = {row.call.id: row for row in left.journal}
@@ -291,6 +284,13 @@ def fold(events: Iterator[Event]) -> Reply:
         turn_id=finished.turn_id,
         milliseconds=finished.milliseconds,
         approvals=finished.approvals if isinstance(finished, TurnPaused) else (),
+    )
+
+
+def _busy(conversation: str) -> Busy:
+    return Busy(
+        f"Conversation {conversation} is still answering an earlier message. Nothing was stored.",
+        hint="Wait for that reply, or start another conversation.",
     )
 
 

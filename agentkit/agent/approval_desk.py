@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pydantic import JsonValue
 
 from agentkit.agent.ranking import ToolRanking
-from agentkit.errors import InputRejected, RecordNotFound, ToolRetry
+from agentkit.errors import AwaitsApproval, InputRejected, RecordNotFound, ToolRetry
 from agentkit.events import Event
-from agentkit.store.protocol import ApprovalRecord, OpenTurn, Store, UserStore
+from agentkit.store.protocol import ApprovalRecord, OpenTurn, Store, TurnRecord, UserStore
 from agentkit.tools import validate_arguments
 
 
@@ -102,6 +102,16 @@ class ApprovalDesk:
             ) from problem
 
 
-def waiting_ids(store: UserStore, turn_id: str) -> tuple[str, ...]:
-    """The requests that an open turn waits for."""
-    return tuple(each.id for each in store.approvals(turn_id) if each.status == "waiting")
+def refuse_if_waiting(store: UserStore, turn: TurnRecord) -> None:
+    """Refuse to go on with an open turn that waits for a person.
+
+    Raises:
+        AwaitsApproval: It does.
+    """
+    waiting = tuple(each.id for each in store.approvals(turn.id) if each.status == "waiting")
+    if waiting:
+        raise AwaitsApproval(
+            f"Conversation {turn.conversation_id} waits for a person to decide. Nothing was stored.",
+            hint=f"Decide with Agent.approvals or `agentkit approvals`: {', '.join(waiting)}.",
+            approvals=waiting,
+        )

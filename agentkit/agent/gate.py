@@ -6,7 +6,7 @@
 4. provenance: arguments that decide whom or what is touched come from trusted text (as whole tokens), from a
    handle that a tool issued, or are a choice that the tool's author wrote; links and addresses in content, too.
    What nobody has said is refused (the user is asked for it), what only text of unknown origin says is asked for
-5. plan: once text of unknown origin was read, only tools that the user's own words led to act unasked
+5. plan: once text of unknown origin was read, only what the user's own words led to acts unasked
 6. confidentiality: what a tool keeps does not leave unasked once such text was read
 7. the author's own rule (`approve=`)
 
@@ -49,7 +49,8 @@ class Situation:
         trusted: Texts and handles that authority arguments may come from.
         known: Arguments that the user settled in an earlier turn.
         untrusted: Texts of unknown origin that were read.
-        planned: Tools that the user's own words led to, before any such text was read; None: whatever is offered.
+        planned: Tools that the user's own words led to, before any such text was read; None: nobody
+            planned.
         confidential: Texts that must not leave unasked.
         permissions: What the user is permitted to do.
         earlier_calls: Calls of this turn that ran already.
@@ -166,7 +167,7 @@ def gate(call: ToolCall, offered: Sequence[Tool], situation: Situation) -> Verdi
         return Refuse("provenance", f"{name}: nobody has said {said}; ask the user for it", name, settled)
     # 5. to 7. What was read before, what would leave, and the author's own rule.
     reasons += [
-        *_unplanned(tool, situation),
+        *_unplanned(tool, origins, situation),
         *_leaking(tool, call, situation),
         *_ruled(tool, call, situation),
     ]
@@ -188,11 +189,19 @@ def _with_ids(call: ToolCall, tool: Tool, trusted: TrustedText) -> ToolCall:
     return call.model_copy(update={"arguments": arguments})
 
 
-def _unplanned(tool: Tool, situation: Situation) -> list[ApprovalReason]:
-    """Whether text of unknown origin may have been what led to an effect."""
-    if tool.effect == "read" or not situation.untrusted or situation.planned is None:
+def _unplanned(tool: Tool, origins: Sequence[ArgumentOrigin], situation: Situation) -> list[ApprovalReason]:
+    """Whether text of unknown origin may have been what led to an effect.
+
+    Where no plan is known, a call must at least hold something that the user or a trusted tool said: to choose among
+    handles, or to write content, is not enough.
+    """
+    if tool.effect == "read" or not situation.untrusted:
         return []
-    if tool.name in situation.planned:
+    if situation.planned is None:
+        is_led_to = any(each.origin.startswith(("user", "tool:", "settled")) for each in origins)
+    else:
+        is_led_to = tool.name in situation.planned
+    if is_led_to:
         return []
     read = provenance.listed(situation.untrusted)
     text = f"the user's words did not lead to {tool.name}, and {read} was read before it was called"
@@ -203,7 +212,9 @@ def _leaking(tool: Tool, call: ToolCall, situation: Situation) -> list[ApprovalR
     """Whether something confidential would leave after text of unknown origin was read."""
     if tool.effect != "egress" or not situation.untrusted:
         return []
-    found = provenance.quotation(call.arguments, situation.confidential, situation.trusted.current)
+    # Authority arguments have their own rule: an id is not said, it is acted on.
+    said = {name: value for name, value in call.arguments.items() if name not in tool.guarded}
+    found = provenance.quotation(said, situation.confidential, situation.trusted.current)
     if found is None:
         return []
     argument, source = found

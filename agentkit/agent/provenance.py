@@ -36,9 +36,10 @@ _ACTIONABLE: Final = re.compile(
     r"|(?<!\w)[A-Z]{2}\d{2}[A-Z0-9]{8,30}(?!\w)"
     r"|(?<![\w.])\+?\d(?:[ /-]?\d){7,}(?!\w)"
 )
+_DIGIT: Final = re.compile(r"\d")  # a single one counts things, more of them name something
 _QUOTED_WORDS: Final = 6
 """So many words in a row from a confidential text are a quotation."""
-_SECRET: Final = re.compile(r"(?=[\w@.+-]*\d)[\w@.+-]{4,}|[\w.+-]+@[\w.-]+")
+_SECRET: Final = re.compile(r"(?!\d{4}-\d\d-\d\d)(?=[\w@.+-]*\d)[\w@.+-]{4,}|[\w.+-]+@[\w.-]+")
 """A single token that is a quotation by itself: at least four characters with a digit, or an address."""
 
 
@@ -124,7 +125,7 @@ def _content(leaf: Leaf, schema: Mapping[str, Any], situation: Situation) -> Fou
     read = [trusted.everything(), *(source.text for source in situation.untrusted)]
     spoken = {word for text in read for word in words_of(text)}
     words = _WORD.findall(leaf)
-    names = [w for i, w in enumerate(words) if any(c.isdigit() for c in w) or (i > 0 and w[0].isupper())]
+    names = [w for i, w in enumerate(words) if len(_DIGIT.findall(w)) > 1 or (i > 0 and w[0].isupper())]
     unknown = [word for word in names if word.casefold() not in spoken]
     return Found("nobody", invented=True, said=", ".join(unknown)) if unknown else Found("content")
 

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias, get_args, overload
+from typing import Any, Final, TypeAlias, TypedDict, Unpack, get_args, overload
 
 from agentkit.errors import ToolDefinitionError
 from agentkit.messages import ToolEffect, ToolSpec
@@ -111,53 +111,14 @@ class Tool:
         return f"<Tool {self.name} ({self.effect}) from {self.origin}>"
 
 
-@overload
-def tool(function: Callable[..., Any], /) -> Tool: ...
-@overload
-def tool(
-    *,
-    effect: ToolEffect = "read",
-    idempotent: bool = False,
-    timeout: float = _DEFAULT_TIMEOUT,
-    name: str | None = None,
-    sequential: bool = False,
-    trusted: bool = True,
-    permission: str = "",
-    handles: Mapping[str, str] | None = None,
-    confidential: bool | None = None,
-    approve: ApprovalRule = False,
-    retries: int = 0,
-    isolated: bool | Isolation = False,
-) -> Callable[[Callable[..., Any]], Tool]: ...
-def tool(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    effect: ToolEffect = "read",
-    idempotent: bool = False,
-    timeout: float = _DEFAULT_TIMEOUT,
-    name: str | None = None,
-    sequential: bool = False,
-    trusted: bool = True,
-    permission: str = "",
-    handles: Mapping[str, str] | None = None,
-    confidential: bool | None = None,
-    approve: ApprovalRule = False,
-    retries: int = 0,
-    isolated: bool | Isolation = False,
-) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """Make a function a tool: `@tool`, or `@tool(effect="write")`.
-
-    The name is the function's, the description is the docstring up to its first section, the schema comes
-    from the annotations, and the description of an argument from the docstring (Google, NumPy or Sphinx
-    style) or from `Annotated[…, Field(description=…)]`.
+class ToolSettings(TypedDict, total=False):
+    """What `@tool(…)` can be told.
 
     Args:
-        function: The function, sync or async; when it is left out, a decorator is returned.
-        effect: What the tool does to the world: `read` (looks), `write` (changes something), `egress` (sends
-            something out).
+        effect: What the tool does to the world: `read` (looks; the default), `write` (changes something), `egress`
+            (sends something out).
         idempotent: Doing it twice is the same as doing it once.
-        timeout: Seconds after which a call is given up.
+        timeout: Seconds after which a call is given up; 30 if it is left out.
         name: Another name than the function's: 1 to 64 of `A-Z a-z 0-9 _ . -`.
         sequential: No other call may run beside it.
         trusted: False where the result holds text of unknown origin (web pages, mail, a model's own notes).
@@ -172,47 +133,86 @@ def tool(
         retries: Repeats of a call that ended in an unexpected error, with growing pauses, within the timeout. Only for
             tools that look or that are idempotent.
         isolated: Run in a process of its own, killed with its children when the time is up; `Isolation` sets limits.
+    """
+
+    effect: ToolEffect
+    idempotent: bool
+    timeout: float
+    name: str | None
+    sequential: bool
+    trusted: bool
+    permission: str
+    handles: Mapping[str, str]
+    confidential: bool | None
+    approve: ApprovalRule
+    retries: int
+    isolated: bool | Isolation
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+@overload
+def tool(**settings: Unpack[ToolSettings]) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(
+    function: Callable[..., Any] | None = None, /, **settings: Unpack[ToolSettings]
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Make a function a tool: `@tool`, or `@tool(effect="write")`.
+
+    The name is the function's, the description is the docstring up to its first section, the schema comes
+    from the annotations, and the description of an argument from the docstring (Google, NumPy or Sphinx
+    style) or from `Annotated[…, Field(description=…)]`.
+
+    Args:
+        function: The function, sync or async; when it is left out, a decorator is returned.
+        settings: See `ToolSettings`.
 
     Raises:
         ToolDefinitionError: The function cannot become a tool; says which parameter and why.
+        TypeError: There is no such setting.
     """
-
-    def decorate(function: Callable[..., Any], names: Mapping[str, Any]) -> Tool:
-        origin = _check_function(function)
-        _check_settings(origin, effect, timeout)
-        _check_calls(origin, effect, idempotent, retries, handles or {})
-        isolation = Isolation() if isolated is True else isolated or None
-        if isolation is not None:
-            check_isolable(function, origin)
-        tool_name = function.__name__ if name is None else name
-        _check_name(tool_name, origin)
-        documentation = _documentation(function, origin)
-        parameters, takes_context = read_parameters(function, documentation.parameters, names)
-        return Tool(
-            spec=ToolSpec(
-                name=tool_name, description=documentation.description, parameters=_object_schema(parameters)
-            ),
-            function=function,
-            parameters=parameters,
-            takes_context=takes_context,
-            effect=effect,
-            idempotent=idempotent,
-            timeout=timeout,
-            trusted=trusted,
-            sequential=sequential,
-            origin=origin,
-            permission=permission,
-            handles=dict(handles or {}),
-            confidential=confidential,
-            approve=approve,
-            retries=retries,
-            isolated=isolation,
-        )
-
+    if unknown := settings.keys() - ToolSettings.__annotations__.keys():
+        raise TypeError(f"tool() got an unexpected keyword argument {sorted(unknown)[0]!r}")
     # Annotations of a function defined inside another one may name locals of the place that defines it.
+    names = sys._getframe(1).f_locals
     if function is not None:
-        return decorate(function, sys._getframe(1).f_locals)
-    return lambda function: decorate(function, sys._getframe(1).f_locals)
+        return _decorated(function, names, settings)
+    return lambda function: _decorated(function, sys._getframe(1).f_locals, settings)
+
+
+def _decorated(function: Callable[..., Any], names: Mapping[str, Any], settings: ToolSettings) -> Tool:
+    origin = _check_function(function)
+    effect, timeout = settings.get("effect", "read"), settings.get("timeout", _DEFAULT_TIMEOUT)
+    _check_settings(origin, effect, timeout)
+    _check_calls(origin, settings)
+    isolated = settings.get("isolated", False)
+    isolation = Isolation() if isolated is True else isolated or None
+    if isolation is not None:
+        check_isolable(function, origin)
+    given_name = settings.get("name")
+    tool_name = function.__name__ if given_name is None else given_name
+    _check_name(tool_name, origin)
+    documentation = _documentation(function, origin)
+    parameters, takes_context = read_parameters(function, documentation.parameters, names)
+    return Tool(
+        spec=ToolSpec(
+            name=tool_name, description=documentation.description, parameters=_object_schema(parameters)
+        ),
+        function=function,
+        parameters=parameters,
+        takes_context=takes_context,
+        effect=effect,
+        idempotent=settings.get("idempotent", False),
+        timeout=timeout,
+        trusted=settings.get("trusted", True),
+        sequential=settings.get("sequential", False),
+        origin=origin,
+        permission=settings.get("permission", ""),
+        handles=dict(settings.get("handles", {})),
+        confidential=settings.get("confidential"),
+        approve=settings.get("approve", False),
+        retries=settings.get("retries", 0),
+        isolated=isolation,
+    )
 
 
 def _documentation(function: Callable[..., Any], origin: str) -> Documentation:
@@ -268,15 +268,14 @@ def _check_settings(origin: str, effect: str, timeout: object) -> None:
         )
 
 
-def _check_calls(
-    origin: str, effect: str, idempotent: bool, retries: int, handles: Mapping[str, str]
-) -> None:
-    if retries and effect != "read" and not idempotent:
+def _check_calls(origin: str, settings: ToolSettings) -> None:
+    has_effect = settings.get("effect", "read") != "read"
+    if settings.get("retries") and has_effect and not settings.get("idempotent"):
         raise ToolDefinitionError(
             f"{origin} has an effect, is not idempotent and is to be repeated",
             hint="leave `retries` out, or make it idempotent with `context.idempotency_key` and say idempotent=True",
         )
-    for path, kind in handles.items():
+    for path, kind in settings.get("handles", {}).items():
         if not _KIND.fullmatch(kind):
             raise ToolDefinitionError(
                 f"{origin}: `{kind}`, the kind of the handles at `{path}`, is no word",
