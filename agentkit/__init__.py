@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from agentkit.models import load_encoder, load_generator
     from agentkit.plugins import Registry
     from agentkit.tools import (
+        Approved,
         Authority,
         Cached,
+        Content,
         DryRun,
         Filtered,
         Limited,
@@ -41,8 +43,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Agent",
     "AgentKitError",
+    "Approved",
     "Authority",
     "Cached",
+    "Content",
     "DryRun",
     "Event",
     "Filtered",
@@ -74,8 +78,10 @@ __all__ = [
 _HOMES: Final = {
     "Agent": "agentkit.agent",
     "AgentKitError": "agentkit.errors",
+    "Approved": "agentkit.tools",
     "Authority": "agentkit.tools",
     "Cached": "agentkit.tools",
+    "Content": "agentkit.tools",
     "DryRun": "agentkit.tools",
     "Event": "agentkit.events",
     "Filtered": "agentkit.tools",

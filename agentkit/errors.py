@@ -17,7 +17,9 @@
     │   ├── ModelRefused           files that are not loaded: pickles, remote code, damaged
     │   └── ModelServerError       a model server that is not there, refuses, fails or sends nonsense
     ├── RequestError               the caller of one turn
+    │   ├── ApprovalRefused        an approval that cannot be given: answered before, or for other arguments
     │   ├── Busy                   the conversation is being answered elsewhere
+    │   │   └── AwaitsApproval     its last turn waits for a person to decide about a call
     │   ├── ContextOverflow        what must be in the prompt does not fit the context window
     │   └── InputRejected          a message that cannot be accepted
     ├── ScenarioFailed             a scripted conversation did not go as it says
@@ -161,6 +163,24 @@ class RequestError(AgentKitError):
 
 class Busy(RequestError):
     """The conversation is already being answered."""
+
+
+class AwaitsApproval(Busy):
+    """The last turn of the conversation waits for a person to decide about a call.
+
+    Args:
+        message: Which call of which tool.
+        hint: How it is decided.
+        approvals: The ids of what is waited for.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", approvals: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.approvals = approvals
+
+
+class ApprovalRefused(RequestError):
+    """An approval that cannot be given: it was answered before, its turn is over, or the arguments are others."""
 
 
 class ContextOverflow(RequestError):

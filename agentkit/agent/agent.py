@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from agentkit.agent.approval_desk import ApprovalDesk, refuse_if_waiting
 from agentkit.agent.intake import accept_text
 from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.ranking import ToolPool
@@ -17,7 +18,7 @@ from agentkit.agent.settings import Settings
 from agentkit.agent.steps import context_for
 from agentkit.agent.turn import Turn, Wiring
 from agentkit.errors import Busy, StoreError
-from agentkit.events import ArgumentAsked, Declined, Event, Replied, ReplySource, TurnFinished
+from agentkit.events import ArgumentAsked, Declined, Event, Replied, ReplySource, TurnFinished, TurnPaused
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
 from agentkit.knowledge.index import KnowledgeIndex
@@ -41,6 +42,7 @@ class Reply(Value):
         conversation_id: The conversation, to go on with it.
         turn_id: The turn, to read its trace.
         milliseconds: How long the turn took.
+        approvals: Ids of what a person has to decide before the turn goes on; empty when it is finished.
     """
 
     text: str
@@ -50,6 +52,7 @@ class Reply(Value):
     conversation_id: str
     turn_id: str
     milliseconds: float
+    approvals: tuple[str, ...] = ()
 
 
 class Agent:
@@ -113,6 +116,7 @@ class Agent:
         )
         self._recalls = RecallPool(encoder)
         self._running: set[str] = set()  # ids of turns that this process works on
+        self.approvals = ApprovalDesk(self._store, self._wiring.tools, self._resumed)
 
     @property
     def store(self) -> Store:
@@ -153,6 +157,7 @@ class Agent:
 
         Raises:
             InputRejected: The message is empty or too long; nothing was stored.
+            AwaitsApproval: A person has to decide about a call of the last turn first; nothing was stored.
             Busy: The conversation is still answering an earlier message; nothing was stored.
             ContextOverflow: Instructions and message do not fit the model; the message is stored.
             RecordNotFound: No such conversation of this user.
@@ -170,9 +175,11 @@ class Agent:
         """Finish every turn that a crash left open, of all users, in the order they were accepted.
 
         Recorded steps are read back, not run again. A call with an effect that was started and has no result
-        is reported as `unknown`, never repeated, unless its tool is idempotent.
+        is reported as `unknown`, never repeated, unless its tool is idempotent. What waits for a person goes on
+        waiting.
         """
-        left = [each for each in self._store.open_turns() if each.turn.id not in self._running]
+        waiting = {each.turn_id for each in self._store.waiting_approvals()}
+        left = [each for each in self._store.open_turns() if each.turn.id not in self._running | waiting]
         return [fold(self._resumed(each)) for each in left]
 
     def new_conversation(self, *, user: str, tenant: str = "default", title: str = "") -> str:
@@ -202,7 +209,7 @@ class Agent:
             self._running.discard(turn.turn_id)
             # Ctrl-C, an early close of the stream and errors alike: the accepted message stays, and every
             # call gets a result. Nothing is yielded here.
-            if not turn.committed:
+            if not (turn.committed or turn.paused):
                 commit(turn, self._wiring.replies.interrupted(), "interrupted", (), None)
 
     def _turn(
@@ -235,16 +242,18 @@ class Agent:
         """A conversation has one order: what a crash left open is finished before the next message."""
         for each in store.turns(conversation):
             if each.id in self._running:
-                raise Busy(
-                    f"Conversation {conversation} is still answering an earlier message. Nothing was stored.",
-                    hint="Wait for that reply, or start another conversation.",
-                )
+                raise _busy(conversation)
             if each.status == "open":
+                refuse_if_waiting(store, each)
                 fold(self._resumed(store.open_turn(each.id)))
 
     def _resumed(self, left: OpenTurn) -> Iterator[Event]:
         store = self._store.for_user(left.tenant, left.user)
-        turn = self._turn(store, left.turn.conversation_id, left.turn.id, text_of(left.message), None)
+        asked = store.approvals(left.turn.id)
+        profile = asked[-1].profile if asked else None
+        text = text_of(left.message)
+        turn = self._turn(store, left.turn.conversation_id, left.turn.id, text, profile)
+        turn.approvals = {each.call.id: each for each in asked}
         turn.recorded = [step.message for step in left.steps]
         turn.journal = {row.call.id: row for row in left.journal}
         return self._run(turn)
@@ -255,7 +264,7 @@ def fold(events: Iterator[Event]) -> Reply:
     conversation_id = ""
     declined = False
     replied: Replied | None = None
-    finished: TurnFinished | None = None
+    finished: TurnFinished | TurnPaused | None = None
     with contextlib.closing(events):  # type: ignore[type-var]
         for event in events:
             match event:
@@ -263,7 +272,7 @@ def fold(events: Iterator[Event]) -> Reply:
                     declined = True
                 case Replied():
                     replied = event
-                case TurnFinished():
+                case TurnFinished() | TurnPaused():
                     finished = event
                 case _ if event.type == "turn_started":
                     conversation_id = event.conversation_id
@@ -277,6 +286,14 @@ def fold(events: Iterator[Event]) -> Reply:
         conversation_id=conversation_id,
         turn_id=finished.turn_id,
         milliseconds=finished.milliseconds,
+        approvals=finished.approvals if isinstance(finished, TurnPaused) else (),
+    )
+
+
+def _busy(conversation: str) -> Busy:
+    return Busy(
+        f"Conversation {conversation} is still answering an earlier message. Nothing was stored.",
+        hint="Wait for that reply, or start another conversation.",
     )
 
 

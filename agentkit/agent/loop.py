@@ -12,6 +12,7 @@ from typing import Literal, assert_never
 
 from agentkit.agent.act import act
 from agentkit.agent.answer import answer_from_passages
+from agentkit.agent.calls import Paused
 from agentkit.agent.perceive import perceive
 from agentkit.agent.replies import Composed
 from agentkit.agent.route import (
@@ -36,10 +37,11 @@ from agentkit.events import (
     Replied,
     TextDelta,
     TurnFinished,
+    TurnPaused,
     TurnStarted,
 )
 from agentkit.memory import memories_of
-from agentkit.messages import assistant, tool_result, unanswered_calls, user
+from agentkit.messages import assistant, tool_result, unanswered_calls, user, worst_trust
 
 
 def run_turn(turn: Turn, pending: ArgumentAsked | None) -> Iterator[Event]:
@@ -70,6 +72,13 @@ def _answer(turn: Turn, pending: ArgumentAsked | None, resumed: bool) -> Iterato
     )
     # 3. Go there.
     composed = yield from _follow(turn, route, seen)
+    if isinstance(composed, Paused):
+        # The turn stays open: its steps and what it waits for are durable, and `Agent.approvals` goes on with it.
+        yield TextDelta(text=composed.composed.text)
+        yield Replied(text=composed.composed.text, source=composed.composed.source)
+        elapsed = (time.monotonic() - turn.started) * 1000
+        yield TurnPaused(turn_id=turn.turn_id, approvals=composed.approvals, milliseconds=elapsed)
+        return
     # 4. Everything becomes durable together; then the user hears it.
     replied = Replied(text=composed.text, source=composed.source, citations=composed.citations)
     finished = TurnFinished(turn_id=turn.turn_id, milliseconds=(time.monotonic() - turn.started) * 1000)
@@ -88,7 +97,7 @@ def _noted(turn: Turn, events: Iterator[Event]) -> Iterator[Event]:
         yield event
 
 
-def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None, Composed]:
+def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None, Composed | Paused]:
     replies = turn.wiring.replies
     match route:
         case StoredAnswer(intent=intent, template=template):
@@ -134,9 +143,11 @@ def commit(
             results.append(tool_result(call, words, status="unknown"))
         else:
             results.append(tool_result(call, "It was interrupted before it ran.", status="interrupted"))
+    # What was read may be in the words of the reply: it is trusted no more than the worst of it.
+    read = worst_trust([part for message in turn.transcript for part in message.parts])
     turn.store.commit_turn(
         turn.turn_id,
-        reply=assistant(text),
+        reply=assistant(text, trust="untrusted" if read == "untrusted" else "system"),
         events=(*turn.events, *last_events),
         memories=memories_of(user(turn.text), turn.wiring.encoder, seen.vector) if seen is not None else (),
         status=status,

@@ -35,6 +35,10 @@ class ToolPool:
         self._vectors: dict[str, Vectors] = {}
         self._embedded(toolset.tools())
 
+    def get(self, name: str) -> Tool | None:
+        """The tool called `name`, whichever turns may use it."""
+        return next((tool for tool in self._toolset.tools() if tool.name == name), None)
+
     def prepared(self, context: ToolContext) -> ToolRanking:
         """The tools of one turn."""
         tools = tuple(self._toolset.prepare(context))

@@ -96,6 +96,16 @@ class Replies:
         text = self._render("reply_in_doubt", tool=call.name.replace("_", " "))
         return Composed(text, "hand_off")
 
+    def awaiting(self, calls: Sequence[ToolCall]) -> Composed:
+        """A person has to agree to calls first."""
+        shown = [{"tool": call.name.replace("_", " "), "arguments": call.arguments} for call in calls]
+        return Composed(self._render("reply_approval", calls=shown), "approval")
+
+    def rejected(self, call: ToolCall, reason: str) -> Composed:
+        """A person did not agree to a call."""
+        text = self._render("reply_rejected", tool=call.name.replace("_", " "), reason=reason)
+        return Composed(text, "template")
+
     def interrupted(self) -> str:
         """What the transcript says where the bot was stopped."""
         return self._render("reply_interrupted")

@@ -18,7 +18,7 @@ from agentkit.store.driver import sqlite3
 APPLICATION_ID: Final = 0x41474B54
 """Marks a database as ours: the letters AGKT."""
 
-NEWEST_VERSION: Final = 1
+NEWEST_VERSION: Final = 2
 """The version that the last step below leads to."""
 
 MIGRATIONS: Final = Migrations("agentkit")
@@ -160,6 +160,31 @@ CREATE TABLE knowledge_versions (
     PRIMARY KEY (tenant, collection)
 ) STRICT, WITHOUT ROWID"""
 
+# `call`: as the generator wrote it; `arguments`: what the person was shown, ids in place of handles, and `hash` over
+# tool and arguments; `settled`: what it runs with, if it runs.
+_APPROVALS: Final = """
+CREATE TABLE approvals (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    turn INTEGER NOT NULL REFERENCES turns (number),
+    call_id TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    effect TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    reasons TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('waiting', 'approved', 'changed', 'rejected', 'used')),
+    settled TEXT,
+    settled_hash TEXT,
+    answered_by TEXT,
+    answer TEXT,
+    created_at TEXT NOT NULL,
+    answered_at TEXT,
+    UNIQUE (turn, call_id),
+    CHECK ((status = 'waiting') = (answered_at IS NULL))
+) STRICT"""
+
 
 @MIGRATIONS()
 def first_schema(database: Database) -> None:
@@ -179,6 +204,17 @@ def first_schema(database: Database) -> None:
         _CHUNKS,
         _KNOWLEDGE_VERSIONS,
         "PRAGMA user_version = 1",
+    ):
+        database.execute(statement)
+
+
+@MIGRATIONS()
+def approvals(database: Database) -> None:
+    """Calls that wait for a person, and what was decided."""
+    for statement in (
+        _APPROVALS,
+        "CREATE INDEX approvals_waiting ON approvals (turn) WHERE status = 'waiting'",
+        "PRAGMA user_version = 2",
     ):
         database.execute(statement)
 

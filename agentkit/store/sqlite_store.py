@@ -7,21 +7,22 @@ from types import TracebackType
 from typing import Final
 
 from agentkit.errors import StoreCorrupt
-from agentkit.store import turn_reading
+from agentkit.store import approval_rows, turn_reading
+from agentkit.store.approval_rows import ApprovalRows
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
 from agentkit.store.failures import storable
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
 from agentkit.store.knowledge_table import SqliteKnowledge
 from agentkit.store.opening import open_connection
-from agentkit.store.protocol import KnowledgeTable, OpenTurn, UserStore
+from agentkit.store.protocol import ApprovalRecord, KnowledgeTable, OpenTurn, UserStore
 from agentkit.store.turn_reading import TURN_COLUMNS
 from agentkit.store.turn_rows import TurnRows
 
 _OPEN_TURNS: Final = TURN_COLUMNS + "WHERE turns.status = 'open' ORDER BY turns.number"
 
 
-class SqliteUserStore(ConversationRows, TurnRows):
+class SqliteUserStore(ConversationRows, TurnRows, ApprovalRows):
     """Everything of one user; made by `SqliteStore.for_user` only."""
 
 
@@ -75,6 +76,11 @@ class SqliteStore:
         with self._connection.reading():
             rows = self._connection.rows(_OPEN_TURNS)
             return [turn_reading.load_open_turn(self._connection, row) for row in rows]
+
+    def waiting_approvals(self) -> list[ApprovalRecord]:
+        """Every request that waits for a person, of all users, oldest first."""
+        with self._connection.reading():
+            return approval_rows.waiting_of(self._connection)
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
         """The documents of a tenant under one name."""

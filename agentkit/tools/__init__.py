@@ -4,35 +4,50 @@
 `run_call` runs it and always has a result (`run`), toolsets group them (`toolsets`).
 """
 
-from agentkit.tools.context import Authority, ToolContext
-from agentkit.tools.definition import Tool, tool
+from agentkit.tools.context import Authority, Content, ToolContext
+from agentkit.tools.definition import ApprovalRule, Tool, tool
+from agentkit.tools.handles import is_opaque, issue_handles, issued_handles, resolved, with_ids
+from agentkit.tools.isolation import Isolation
 from agentkit.tools.results import ResultLimits
-from agentkit.tools.run import run_call
+from agentkit.tools.run import CallToRun, Progress, Starting, run_call, run_calls
 from agentkit.tools.services import MemoryHit, MemoryService, memory_service
 from agentkit.tools.toolsets import Merged, StaticToolset, Toolset, get_tool
 from agentkit.tools.validation import validate_arguments
-from agentkit.tools.wrappers import Cached, DryRun, Filtered, Limited, Prefixed, Prepared, Renamed
+from agentkit.tools.wrappers import Approved, Cached, DryRun, Filtered, Limited, Prefixed, Prepared, Renamed
 
 __all__ = [
+    "ApprovalRule",
+    "Approved",
     "Authority",
     "Cached",
+    "CallToRun",
+    "Content",
     "DryRun",
     "Filtered",
+    "Isolation",
     "Limited",
     "MemoryHit",
     "MemoryService",
     "Merged",
     "Prefixed",
     "Prepared",
+    "Progress",
     "Renamed",
     "ResultLimits",
+    "Starting",
     "StaticToolset",
     "Tool",
     "ToolContext",
     "Toolset",
     "get_tool",
+    "is_opaque",
+    "issue_handles",
+    "issued_handles",
     "memory_service",
+    "resolved",
     "run_call",
+    "run_calls",
     "tool",
     "validate_arguments",
+    "with_ids",
 ]

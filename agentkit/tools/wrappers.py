@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from agentkit.errors import ToolDefinitionError, ToolFailed
 from agentkit.tools.context import ToolContext
-from agentkit.tools.definition import Tool
+from agentkit.tools.definition import ApprovalRule, Tool
 from agentkit.tools.toolsets import Toolset
 
 _MOST_TURNS: Final = 10_000  # whose calls are counted; older turns are over
@@ -105,6 +105,42 @@ class Renamed(_Wrapper):
     def wrapped(self, tool: Tool) -> Tool:
         """The tool under its new name, if it has one."""
         return tool.renamed(self._names[tool.name]) if tool.name in self._names else tool
+
+
+class Approved(_Wrapper):
+    """The tools of another toolset, of which some calls need a person's word.
+
+    The tools are only marked; the agent pauses the turn and asks. A rule of the tool itself stays where this one asks
+    for nothing.
+
+    Args:
+        toolset: The other toolset.
+        approve: True: every call; or a function that is given the arguments and says whether, or why.
+        tools: Which tools; by default those with an effect.
+    """
+
+    def __init__(
+        self,
+        toolset: Toolset,
+        approve: ApprovalRule = True,
+        *,
+        tools: Callable[[Tool], bool] = lambda tool: tool.effect != "read",
+    ) -> None:
+        super().__init__(toolset)
+        self._approve = approve
+        self._which = tools
+
+    def wrapped(self, tool: Tool) -> Tool:
+        """The tool with the mark, if it is one of those."""
+        if not self._which(tool) or tool.approve is True:
+            return tool
+        rules = [rule for rule in (self._approve, tool.approve) if rule is not False]
+
+        def either(arguments: Mapping[str, Any]) -> bool | str:
+            said = (rule if isinstance(rule, bool) else rule(arguments) for rule in rules)
+            return next((each for each in said if each), False)
+
+        return replace(tool, approve=self._approve if len(rules) == 1 else either)
 
 
 class Prepared(Toolset):

@@ -14,7 +14,7 @@ from agentkit.store.driver import sqlite3
 from tests.store.samples import open_store, say
 
 # The schema that each version leads to. A released step is never changed: a new one adds a line here.
-FINGERPRINTS = {1: "316f5493ea8e4bbd"}
+FINGERPRINTS = {1: "316f5493ea8e4bbd", 2: "fc129c120be2c624"}
 READ_SCHEMA = """
 SELECT sql FROM sqlite_schema
 WHERE sql IS NOT NULL AND tbl_name <> '_sqlite_migrations' ORDER BY type, name"""
@@ -71,7 +71,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch
         database.execute("CREATE TABLE turns (x)")  # exists already
 
     monkeypatch.setattr(migrations, "MIGRATIONS", steps)
-    monkeypatch.setattr(migrations, "NEWEST_VERSION", 2)
+    monkeypatch.setattr(migrations, "NEWEST_VERSION", migrations.NEWEST_VERSION + 1)
     with pytest.raises(Exception, match="turns already exists"):
         open_store(tmp_path)
     monkeypatch.undo()

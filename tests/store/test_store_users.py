@@ -12,9 +12,21 @@ import pytest
 
 from agentkit.errors import RecordNotFound
 from agentkit.messages import assistant, user
-from agentkit.store.protocol import UserStore
+from agentkit.store.protocol import NewApproval, UserStore
+from agentkit.store.records import arguments_hash
 from agentkit.store.sqlite_store import SqliteStore
-from tests.store.samples import CALL, DONE, memory, open_store, say, turn_with_started_call, unit
+from tests.store.samples import (
+    CALL,
+    DONE,
+    memory,
+    open_store,
+    say,
+    turn_with_started_call,
+    turn_with_written_call,
+    unit,
+)
+
+ASKED: Final = CALL.model_copy(update={"id": "asked"})
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class Adas:
     turn: str
     open_turn: str
     memory: str
+    approval: str
 
 
 Attempt = Callable[[UserStore, Adas], object]
@@ -39,6 +52,15 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
         adas.open_turn, reply=assistant("x"), events=(), memories=(), status="done"
     ),
     "open_turn": lambda other, adas: other.open_turn(adas.open_turn),
+    "request_approval": lambda other, adas: other.request_approval(
+        NewApproval(turn_id=adas.open_turn, call=CALL, effect="write", reasons=())
+    ),
+    "approvals": lambda other, adas: other.approvals(adas.open_turn),
+    "approval": lambda other, adas: other.approval(adas.approval),
+    "answer_approval": lambda other, adas: other.answer_approval(
+        adas.approval, shown=arguments_hash(CALL.name, CALL.arguments), settled=CALL.arguments, by="mallory"
+    ),
+    "use_approval": lambda other, adas: other.use_approval(adas.open_turn, CALL.id, CALL.arguments),
     "transcript": lambda other, adas: other.transcript(adas.conversation),
     "turns": lambda other, adas: other.turns(adas.conversation),
     "events": lambda other, adas: other.events(adas.turn),
@@ -70,11 +92,14 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 def adas(store: SqliteStore) -> Adas:
     ada = store.for_user("shop", "ada")
     conversation = ada.new_conversation("hers")
+    waiting = turn_with_written_call(ada, ASKED)
+    request = NewApproval(turn_id=waiting, call=ASKED, effect="write", reasons=())
     return Adas(
         conversation=conversation,
         turn=say(ada, conversation, "My sofa is the grey one"),
         open_turn=turn_with_started_call(ada),
         memory=ada.memories()[0].id,
+        approval=ada.request_approval(request).id,
     )
 
 

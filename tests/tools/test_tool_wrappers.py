@@ -16,6 +16,7 @@ from agentkit.errors import ToolDefinitionError
 from agentkit.messages import ToolCall, ToolResult, text_of
 from agentkit.testing import FixedClock
 from agentkit.tools import (
+    Approved,
     Cached,
     DryRun,
     Filtered,
@@ -194,6 +195,26 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing() -> None:
     assert text_of(call(toolset, "price", article="lamp")) == "lamp: 1 EUR"
 
 
+def test_calls_with_an_effect_are_marked_for_a_person() -> None:
+    marked = {each.name: each.approve for each in Approved(SHOP).tools()}
+    assert marked == {"price": False, "stock": False, "order": True}
+    everything = Approved(SHOP, tools=lambda _: True)
+    assert all(each.approve is True for each in everything.tools())
+    assert order.approve is False, "the tool itself is untouched"
+
+
+def test_two_rules_ask_where_either_asks() -> None:
+    @tool(effect="write", approve=lambda arguments: "too many" if arguments["amount"] > 5 else False)
+    def buy(amount: int) -> str:
+        """Buy."""
+        return str(amount)
+
+    toolset = Approved(StaticToolset([buy]), lambda arguments: arguments["amount"] == 1)
+    rule = get_tool(toolset, "buy").approve
+    assert not isinstance(rule, bool)
+    assert [rule({"amount": amount}) for amount in (1, 3, 9)] == [True, False, "too many"]
+
+
 @given(st.permutations(range(7)), st.data())
 def test_whatever_is_wrapped_the_order_stays_the_same(order_of: list[int], data: st.DataObject) -> None:
     toolset: Toolset = StaticToolset([price.renamed(f"t{number}") for number in order_of])
@@ -203,6 +224,7 @@ def test_whatever_is_wrapped_the_order_stays_the_same(order_of: list[int], data:
         lambda inner: Limited(inner, calls=1),
         lambda inner: Cached(inner, seconds=1),
         DryRun,
+        Approved,
         lambda inner: Prepared(inner, lambda _, tools: tools[::-2]),
     ]
     for wrap in data.draw(st.lists(st.sampled_from(wrappers), max_size=4)):

@@ -168,7 +168,11 @@ class McpToolset(Toolset):
         def run(context: ToolContext, /, **arguments: Any) -> Any:
             try:
                 result = self.connection.call(
-                    offered.name, arguments, seconds=self._settings.timeout, cancelled=context.cancelled
+                    offered.name,
+                    arguments,
+                    seconds=self._settings.timeout,
+                    cancelled=context.cancelled,
+                    report=context.report,
                 )
             except ToolServerError as problem:
                 raise ToolFailed(problem.message) from problem
