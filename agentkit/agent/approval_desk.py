@@ -25,9 +25,7 @@ class ApprovalDesk:
         go_on: Finishes an open turn.
     """
 
-    def __init__(
-        self, store: Store, tools: ToolPool, go_on: Callable[[OpenTurn], Iterator[Event]]
-    ) -> None:
+    def __init__(self, store: Store, tools: ToolPool, go_on: Callable[[OpenTurn], Iterator[Event]]) -> None:
         self._store = store
         self._tools = tools
         self._go_on = go_on

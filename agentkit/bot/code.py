@@ -17,6 +17,7 @@ from agentkit.bot.data import database_of
 from agentkit.errors import AgentKitError, BotFileError
 from agentkit.plugins import load_plugins, naming_failures
 from agentkit.remote.mcp import McpToolset, Pins
+from agentkit.remote.openapi import ServiceToolset
 from agentkit.tools import Merged, StaticToolset, Tool, ToolContext, Toolset
 from agentkit.yaml_files import Location
 
@@ -48,6 +49,7 @@ def tools_of(folder: Path, config: BotConfig) -> BotTools:
         BotFileError: A file that is missing or fails, a name that no plugin adds, or two tools of one name.
     """
     toolsets = _own_toolsets(folder, config)
+    toolsets += [ServiceToolset(name, each, folder=folder) for name, each in config.services.items()]
     pins = Pins(database_of(folder).parent / "mcp.json")
     servers: list[McpToolset] = []
     for name, settings in config.mcp.items():

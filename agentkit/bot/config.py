@@ -10,6 +10,7 @@ from agentkit.agent.settings import Limits, Settings
 from agentkit.errors import BotFileError
 from agentkit.messages import Value
 from agentkit.remote.mcp import McpSettings
+from agentkit.remote.openapi import ServiceSettings
 from agentkit.yaml_files import Location, load_yaml, read_yaml
 
 DEFAULT_GENERATOR = "qwen2.5-coder-0.5b"
@@ -39,6 +40,7 @@ class BotConfig(Value):
         instructions: Who the bot is, in a few sentences; part of every prompt, so keep it short.
         tools: Python files of the folder (`tools.py`) and names of tools that plugins add (`clock`).
         mcp: MCP servers whose tools the bot uses, by name.
+        services: HTTP services whose operations the bot uses as tools, by name; OpenAPI files describe them.
         intents: The file with intents and their examples.
         knowledge: Folders or Markdown files to answer from.
         replies: Folder of reply templates: `<tool>.jinja` and `ask_<argument>.jinja`.
@@ -57,6 +59,7 @@ class BotConfig(Value):
     instructions: str = ""
     tools: tuple[str, ...] = ()
     mcp: dict[str, McpSettings] = Field(default_factory=dict)
+    services: dict[str, ServiceSettings] = Field(default_factory=dict)
     intents: str | None = None
     knowledge: tuple[str, ...] = ()
     replies: str | None = None

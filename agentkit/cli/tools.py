@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from threading import Event
 from typing import Annotated
 
 import typer
+import yaml
 from pydantic import JsonValue
 from rich.syntax import Syntax
 from rich.table import Table
@@ -18,11 +20,14 @@ from rich.text import Text
 
 from agentkit.bot import load_config
 from agentkit.bot.code import tools_of
+from agentkit.bot.config import CONFIG_FILE
+from agentkit.bot.services import add_service
 from agentkit.cli.options import JsonOption, UserOption
 from agentkit.cli.terminal import err, out
 from agentkit.errors import ConfigurationError, ToolRetry
 from agentkit.messages import ToolCall, ToolResult, text_of
 from agentkit.plugins import load_plugins
+from agentkit.remote.openapi import ServiceSettings, ServiceToolset, load_document
 from agentkit.tools import StaticToolset, Tool, ToolContext, run_call, validate_arguments
 
 app = typer.Typer(help="Look at tools and call them by hand.", no_args_is_help=True)
@@ -41,6 +46,10 @@ def list_tools(bot: _BotOption = None, as_json: JsonOption = False) -> None:
         specs = [{**t.spec.model_dump(), "effect": t.effect, "idempotent": t.idempotent} for t in tools]
         out.print_json(json.dumps(specs))
         return
+    out.print(_table(tools))
+
+
+def _table(tools: Sequence[Tool]) -> Table:
     table = Table(box=None, header_style="bold")
     for column in ("tool", "effect", "arguments", "what it does"):
         table.add_column(column, overflow="fold")
@@ -49,7 +58,7 @@ def list_tools(bot: _BotOption = None, as_json: JsonOption = False) -> None:
         table.add_row(
             Text(tool.name), Text(tool.effect), Text(arguments), Text(tool.spec.description.split("\n")[0])
         )
-    out.print(table)
+    return table
 
 
 @app.command()
@@ -156,6 +165,45 @@ def accept(
                 f"The server {server} offers no tool called {missing[0]!r}.",
                 hint="`agentkit tools list` shows them.",
             )
+
+
+@app.command("import")
+def import_service(
+    description: Annotated[Path, typer.Argument(help="An OpenAPI file, 3.0 or 3.1, YAML or JSON.")],
+    bot: Annotated[
+        Path | None, typer.Option("--bot", "-b", help="A bot folder: the service is added to it.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What the bot calls the service; by default the file's name.")
+    ] = None,
+    server: Annotated[
+        str, typer.Option(help="Address of the service, if not the first one of the file.")
+    ] = "",
+    private: Annotated[
+        bool, typer.Option("--private", help="It is on this machine or in its private network.")
+    ] = False,
+) -> None:
+    """Make tools from the description of an HTTP service.
+
+    Shows the tools. With --bot the file is copied into the bot folder, and the service is added to agent.yaml. Keys
+    and tokens come from environment variables that agent.yaml names, never from a model.
+    """
+    chosen = re.sub(r"\W+", "_", name or description.name.split(".")[0]).lower()
+    document = load_document(description)
+    auth = {each: f"{chosen}_{each}".upper().replace("-", "_") for each in document.schemes}
+    settings = ServiceSettings(openapi=description.name, server=server, auth=auth, private=private)
+    toolset = ServiceToolset(chosen, settings, folder=description.resolve().parent)
+    out.print(_table(toolset.tools()))
+    for operation, problem in toolset.problems.items():
+        err.print(Text(f"left out {operation}: {problem}", style="yellow"))
+    values = settings.model_dump(exclude_defaults=True)
+    if bot is None:
+        out.print(Text(yaml.safe_dump({"services": {chosen: values}}, sort_keys=False)))
+        return
+    add_service(bot, chosen, values, description)
+    out.print(Text(f"added to {bot / CONFIG_FILE}"))
+    for scheme, variable in auth.items():
+        out.print(Text(f"{scheme}: export {variable}=…"))
 
 
 @contextmanager

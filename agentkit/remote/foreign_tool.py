@@ -7,6 +7,7 @@ linear time; Python's `re`, which may take for ever, never sees them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final
@@ -178,7 +179,8 @@ class _Cleaner:
             return self.schema(value, depth)
         if key == "items" and isinstance(value, list):
             return [self.schema(each, depth) for each in value]
-        return value
+        # YAML has values that JSON has not: dates.
+        return json.loads(json.dumps(value, default=str))
 
 
 def _parameter(
