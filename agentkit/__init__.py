@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentkit.messages import Message, text_of
     from agentkit.models import load_encoder, load_generator
     from agentkit.plugins import Registry
+    from agentkit.remote import HttpAccess
     from agentkit.tools import (
         Approved,
         Authority,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         Content,
         DryRun,
         Filtered,
+        KnowledgeService,
         Limited,
         MemoryService,
         Merged,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         Tool,
         ToolContext,
         Toolset,
+        knowledge_service,
         memory_service,
         tool,
     )
@@ -50,6 +53,8 @@ __all__ = [
     "DryRun",
     "Event",
     "Filtered",
+    "HttpAccess",
+    "KnowledgeService",
     "Limited",
     "Limits",
     "MemoryService",
@@ -67,6 +72,7 @@ __all__ = [
     "ToolFailed",
     "ToolRetry",
     "Toolset",
+    "knowledge_service",
     "load_encoder",
     "load_generator",
     "memory_service",
@@ -85,6 +91,8 @@ _HOMES: Final = {
     "DryRun": "agentkit.tools",
     "Event": "agentkit.events",
     "Filtered": "agentkit.tools",
+    "HttpAccess": "agentkit.remote",
+    "KnowledgeService": "agentkit.tools",
     "Limited": "agentkit.tools",
     "Limits": "agentkit.agent",
     "MemoryService": "agentkit.tools",
@@ -102,6 +110,7 @@ _HOMES: Final = {
     "ToolFailed": "agentkit.errors",
     "ToolRetry": "agentkit.errors",
     "Toolset": "agentkit.tools",
+    "knowledge_service": "agentkit.tools",
     "load_encoder": "agentkit.models",
     "load_generator": "agentkit.models",
     "memory_service": "agentkit.tools",

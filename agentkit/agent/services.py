@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agentkit.store.protocol import NewMemory
-from agentkit.tools import MemoryHit
+from agentkit.tools import KnowledgeHit, MemoryHit
 
 if TYPE_CHECKING:
     from agentkit.agent.turn import Turn
+    from agentkit.knowledge.index import KnowledgeIndex
 
 
 class TurnMemory:
@@ -43,6 +44,26 @@ class TurnMemory:
         return [MemoryHit(id=record.id, text=record.text, similarity=1.0) for record in records]
 
 
+class TurnKnowledge:
+    """The knowledge service of one turn: the bot's documents."""
+
+    def __init__(self, turn: Turn, knowledge: KnowledgeIndex) -> None:
+        self._turn = turn
+        self._knowledge = knowledge
+
+    def search(self, query: str, limit: int) -> list[KnowledgeHit]:
+        """The passages most similar to `query`, best first."""
+        wiring = self._turn.wiring
+        found = self._knowledge.search(wiring.encoder.encode([query])[0], query, limit)
+        return [
+            KnowledgeHit(each.document, each.heading, each.text, each.similarity)
+            for each in found
+            if each.similarity >= wiring.settings.passage_similarity
+        ]
+
+
 def services_for(turn: Turn) -> Mapping[str, object]:
     """The services in the context of every tool call of a turn."""
-    return {"memory": TurnMemory(turn)}
+    knowledge = turn.wiring.knowledge
+    lent: dict[str, object] = {"memory": TurnMemory(turn)}
+    return lent if knowledge is None else lent | {"knowledge": TurnKnowledge(turn, knowledge)}

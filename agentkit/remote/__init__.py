@@ -3,4 +3,6 @@
 What they say of themselves is somebody else's text: cleaned, bounded, never believed (`foreign_tool`).
 """
 
-__all__: list[str] = []
+from agentkit.remote.safe_http import HttpAccess, HttpAnswer
+
+__all__ = ["HttpAccess", "HttpAnswer"]

@@ -10,7 +10,14 @@ from agentkit.tools.handles import is_opaque, issue_handles, issued_handles, res
 from agentkit.tools.isolation import Isolation
 from agentkit.tools.results import ResultLimits
 from agentkit.tools.run import CallToRun, Progress, Starting, run_call, run_calls
-from agentkit.tools.services import MemoryHit, MemoryService, memory_service
+from agentkit.tools.services import (
+    KnowledgeHit,
+    KnowledgeService,
+    MemoryHit,
+    MemoryService,
+    knowledge_service,
+    memory_service,
+)
 from agentkit.tools.toolsets import Merged, StaticToolset, Toolset, get_tool
 from agentkit.tools.validation import validate_arguments
 from agentkit.tools.wrappers import Approved, Cached, DryRun, Filtered, Limited, Prefixed, Prepared, Renamed
@@ -25,6 +32,8 @@ __all__ = [
     "DryRun",
     "Filtered",
     "Isolation",
+    "KnowledgeHit",
+    "KnowledgeService",
     "Limited",
     "MemoryHit",
     "MemoryService",
@@ -43,6 +52,7 @@ __all__ = [
     "is_opaque",
     "issue_handles",
     "issued_handles",
+    "knowledge_service",
     "memory_service",
     "resolved",
     "run_call",

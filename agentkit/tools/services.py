@@ -52,3 +52,41 @@ def memory_service(context: ToolContext) -> MemoryService:
     if not isinstance(service, MemoryService):
         raise ToolFailed("this agent has no memory")
     return service
+
+
+@dataclass(frozen=True)
+class KnowledgeHit:
+    """One passage of the bot's documents.
+
+    Args:
+        document: The file that it is from.
+        heading: The headings above it.
+        text: The passage.
+        similarity: Cosine similarity to the query.
+    """
+
+    document: str
+    heading: str
+    text: str
+    similarity: float
+
+
+@runtime_checkable
+class KnowledgeService(Protocol):
+    """The documents that the bot answers from."""
+
+    def search(self, query: str, limit: int) -> Sequence[KnowledgeHit]:
+        """At most `limit` passages nearest in meaning to `query`, best first."""
+        ...
+
+
+def knowledge_service(context: ToolContext) -> KnowledgeService:
+    """The knowledge service of a call.
+
+    Raises:
+        ToolFailed: The agent lends none.
+    """
+    service = context.services.get("knowledge")
+    if not isinstance(service, KnowledgeService):
+        raise ToolFailed("this agent has no documents")
+    return service
