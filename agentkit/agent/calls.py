@@ -79,6 +79,7 @@ def situation_of(turn: Turn, route: UseTools | Reason, seen: Perception, trusted
         known=route.known if isinstance(route, UseTools) else {},
         untrusted=untrusted,
         planned=planned,
+        is_certain=isinstance(route, UseTools),
         confidential=confidential,
         permissions=frozenset(str(each) for each in permissions)
         if isinstance(permissions, list)
