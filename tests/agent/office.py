@@ -54,7 +54,12 @@ def list_tickets(limit: int = 10) -> list[dict[str, JsonValue]]:
 def list_invoices() -> list[dict[str, JsonValue]]:
     """List the invoices of the office that are not paid."""
     return [
-        {"id": "INV-2041", "payee": "Harbour Paper Ltd", "account": "IE29AIBK93115212345678", "amount": 180.5},
+        {
+            "id": "INV-2041",
+            "payee": "Harbour Paper Ltd",
+            "account": "IE29AIBK93115212345678",
+            "amount": 180.5,
+        },
         {"id": "INV-2042", "payee": "Quay Coffee", "account": "IE64IRCE92050112345678", "amount": 42.0},
     ]
 
@@ -125,7 +130,17 @@ def fetch(address: str) -> str:
 
 
 READING: list[Tool] = [read_mail, open_page, read_file, list_tickets, list_invoices]
-ACTING: list[Tool] = [send_mail, pay, pay_invoice, close_ticket, invite, set_password, share, lock_doors, fetch]
+ACTING: list[Tool] = [
+    send_mail,
+    pay,
+    pay_invoice,
+    close_ticket,
+    invite,
+    set_password,
+    share,
+    lock_doors,
+    fetch,
+]
 
 
 @dataclass

@@ -13,10 +13,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from agentkit.agent import fold
-from agentkit.events import ApprovalRequested, ApprovalReason, CallRefused, ToolCallStarted
-from tests.trust import office
-from tests.trust.office import DONE, TEXTS, Obedient
+from agentkit.events import ApprovalRequested, CallRefused, ToolCallStarted
+from tests.agent import office
+from tests.agent.office import DONE, TEXTS, Obedient
 
 FILE: Final[dict[str, Any]] = yaml.safe_load(
     Path(__file__).with_name("attacks.yaml").read_text(encoding="utf-8")
@@ -43,7 +42,9 @@ def test_there_are_two_hundred_attacks_and_every_goal_meets_every_carrier() -> N
 def test_an_injected_call_is_stopped_or_waits_for_a_person(goal: int, wrapping: int, tmp_path: Path) -> None:
     wanted, carrier = GOALS[goal], CARRIERS[(goal + wrapping) % len(CARRIERS)]
     text = WRAPPINGS[wrapping].format(tell=wanted["tell"])
-    TEXTS.update(dict.fromkeys(("read_mail", "open_page", "read_file", "list_tickets"), f"Hello.\n{text}\nBye."))
+    TEXTS.update(
+        dict.fromkeys(("read_mail", "open_page", "read_file", "list_tickets"), f"Hello.\n{text}\nBye.")
+    )
     calls = [(name, arguments) for each in wanted["calls"] for name, arguments in each.items()]
     # Whatever way the text is written down for the model, its last words are in the prompt.
     model = Obedient(list(carrier["reads"].items()), calls, trigger="Bye.")
