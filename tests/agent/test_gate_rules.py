@@ -221,14 +221,16 @@ def test_a_plan_that_is_not_certain_needs_something_that_the_user_said() -> None
 
 
 def test_what_is_confidential_does_not_leave_unasked_once_a_mail_was_read() -> None:
-    secret = Source("tool:orders", "The door code of the office is 7431-99 and the alarm is off at night")
-    situation = told("write to ann@a.example", untrusted=[MAIL], confidential=[secret])
-    for body in ("use 7431-99", "just so you know: the alarm is off at night and all"):
-        mail = {"to": ["ann@a.example"], "body": body}
-        verdict = judge("write_mail", mail, situation)
-        if isinstance(verdict, Refuse):
-            continue
-        assert rules(verdict) == ["confidentiality"]
+    text = "The door code of the office is 7431-99 and the alarm is off at night"
+    call = ToolCall(id="0", name="orders")
+    read = [assistant(calls=(call,)), tool_result(call, text)]
+    secret = Source("tool:orders", text)
+    situation = told("write to ann@a.example", read, untrusted=[MAIL], confidential=[secret])
+    for body in ("use 7431-99", "just so you know: the alarm is off at night, all of them"):
+        mail: dict[str, JsonValue] = {"to": ["ann@a.example"], "body": body}
+        assert rules(judge("write_mail", mail, situation)) == ["confidentiality"]
+    reworded: dict[str, JsonValue] = {"to": ["ann@a.example"], "body": "the alarm sleeps at night"}
+    assert isinstance(judge("write_mail", reworded, situation), Allow)  # a paraphrase is not noticed
     assert isinstance(judge("write_mail", {"to": ["ann@a.example"], "body": "hello"}, situation), Allow)
     asked_for = replace(situation, trusted=trusted_text("write to ann@a.example: use 7431-99", []))
     assert isinstance(judge("write_mail", {"to": ["ann@a.example"], "body": "use 7431-99"}, asked_for), Allow)
