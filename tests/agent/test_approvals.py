@@ -219,7 +219,7 @@ def test_an_approval_that_was_spent_just_before_a_crash_still_lets_its_call_run_
 
 
 def test_an_authors_rule_asks_with_its_own_reason_and_only_where_it_holds(tmp_path: Path) -> None:
-    steps = [
+    steps: list[ScriptStep] = [
         Calls([("refund", {"order_id": "1042", "amount": 20})]),
         Says("20 was paid back for 1042."),
         Calls([("refund", {"order_id": "1042", "amount": 80})]),

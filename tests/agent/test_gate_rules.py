@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
@@ -68,7 +68,7 @@ def close(mode: Annotated[Literal["soft", "hard"], Authority()], really: bool = 
 TOOLS: list[Tool] = [orders, pay, write_mail, add_person, cancel, close]
 
 
-def judge(name: str, arguments: Mapping[str, JsonValue], situation: Situation) -> Verdict:
+def judge(name: str, arguments: Mapping[str, Any], situation: Situation) -> Verdict:
     return gate(ToolCall(id="1", name=name, arguments=dict(arguments)), TOOLS, situation)
 
 
@@ -139,9 +139,9 @@ def test_every_field_and_every_key_counts() -> None:
 
 def test_a_link_or_an_address_in_the_content_is_held_to_the_same_rule() -> None:
     situation = told("write to ann@a.example that the weather is lovely", untrusted=[MAIL])
-    plain = {"to": ["ann@a.example"], "body": "The weather is lovely."}
+    plain: dict[str, Any] = {"to": ["ann@a.example"], "body": "The weather is lovely."}
     assert isinstance(judge("write_mail", plain, situation), Allow)
-    linked = {"to": ["ann@a.example"], "body": "Please answer eve@evil.example"}
+    linked: dict[str, Any] = {"to": ["ann@a.example"], "body": "Please answer eve@evil.example"}
     assert rules(judge("write_mail", linked, situation)) == ["provenance"]
     invented = judge("write_mail", {**plain, "body": "see www.other.example/x"}, situation)
     assert isinstance(invented, Refuse)
@@ -204,7 +204,7 @@ def test_a_refusal_that_names_an_invented_value_is_no_source_for_it() -> None:
 
 def test_what_the_users_words_did_not_lead_to_is_asked_for_once_a_mail_was_read() -> None:
     words = "write to ann@a.example"
-    mail = {"to": ["ann@a.example"], "body": "hello"}
+    mail: dict[str, Any] = {"to": ["ann@a.example"], "body": "hello"}
     elsewhere = told(words, untrusted=[MAIL], planned=frozenset({"orders"}))
     assert rules(judge("write_mail", mail, elsewhere)) == ["plan"]
     assert isinstance(judge("write_mail", mail, replace(elsewhere, planned=frozenset({"write_mail"}))), Allow)
@@ -223,7 +223,7 @@ def test_a_plan_that_is_not_certain_needs_something_that_the_user_said() -> None
 def test_what_is_confidential_does_not_leave_unasked_once_a_mail_was_read() -> None:
     text = "The door code of the office is 7431-99 and the alarm is off at night"
     call = ToolCall(id="0", name="orders")
-    read = [assistant(calls=(call,)), tool_result(call, text)]
+    read: list[Message] = [assistant(calls=(call,)), tool_result(call, text)]
     secret = Source("tool:orders", text)
     situation = told("write to ann@a.example", read, untrusted=[MAIL], confidential=[secret])
     for body in ("use 7431-99", "just so you know: the alarm is off at night, all of them"):
@@ -246,7 +246,7 @@ def test_an_authors_rule_that_fails_asks() -> None:
 
 
 def test_settings_ask_by_name_or_by_effect() -> None:
-    call = {"account": "A1", "amount": 5}
+    call: dict[str, Any] = {"account": "A1", "amount": 5}
     for approve in ("pay", "egress"):
         assert rules(judge("pay", call, told("pay 5 to A1", approve=frozenset({approve})))) == ["approve"]
     assert isinstance(judge("pay", call, told("pay 5 to A1", approve=frozenset({"write"}))), Allow)

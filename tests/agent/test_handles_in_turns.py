@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from agentkit.events import ToolCallStarted
 from agentkit.messages import Assistant, ToolResult, text_of
-from agentkit.testing import Calls, Says, ScriptedGenerator, ScriptError
+from agentkit.testing import Calls, Says, ScriptedGenerator, ScriptError, ScriptStep
 from agentkit.tools import Authority, Tool, tool
 from tests.agent.desk import desk
 
@@ -43,7 +43,7 @@ def nothing_closed() -> None:
 
 
 def test_the_model_reads_handles_and_the_tool_gets_the_id(tmp_path: Path) -> None:
-    steps = [
+    steps: list[ScriptStep] = [
         LIST,
         Calls([("close_order", {"order": "order#2"})], expect="order#2"),
         Says("The order 88042 is closed."),
@@ -81,7 +81,7 @@ def test_a_model_cannot_even_write_a_handle_that_was_not_issued(tmp_path: Path) 
 
 
 def test_an_id_keeps_its_handle_when_it_is_listed_again(tmp_path: Path) -> None:
-    steps = [
+    steps: list[ScriptStep] = [
         LIST,
         Says("Two."),
         LIST,

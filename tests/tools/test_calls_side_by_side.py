@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Unpack
 
 import pytest
 
@@ -22,6 +23,7 @@ from agentkit.tools import (
     run_calls,
     tool,
 )
+from agentkit.tools.definition import ToolSettings
 
 
 def ready(*tools: Tool) -> list[CallToRun]:
@@ -160,10 +162,10 @@ def test_closing_the_iterator_abandons_what_runs() -> None:
     assert abandoned.wait(5)
 
 
-def failing(times: int, **settings: object) -> tuple[Tool, list[str]]:
+def failing(times: int, **settings: Unpack[ToolSettings]) -> tuple[Tool, list[str]]:
     keys: list[str] = []
 
-    @tool(**settings)  # type: ignore[arg-type]
+    @tool(**settings)
     def flaky(context: ToolContext) -> str:
         """Fail a few times."""
         keys.append(context.idempotency_key)
