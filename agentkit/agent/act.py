@@ -25,6 +25,7 @@ from agentkit.agent.turn import Turn
 from agentkit.errors import ConstraintUnmet
 from agentkit.events import Declined, Event, HandedOff, LimitReached, ToolsOffered
 from agentkit.messages import ToolCall, assistant
+from agentkit.models.call_rules import says_something_new
 from agentkit.models.protocols import CallTools, Finished, FreeText, GenerationRequest, Usage
 
 _FEWEST_TOKENS = 16  # less than this cannot hold a call
@@ -104,11 +105,22 @@ def _write(
         record_calls(turn, reply, Usage())
         return Finished(reply, "", "stop", Usage())
     specs = tuple(each.spec for each in possible)
-    constraint = CallTools(allow_text=not must_call, tools=specs) if specs else FreeText()
     tools = prompt_tools(turn, seen, route.tools if isinstance(route, UseTools) else None)
     most = turn.tokens_left
+    messages = prompt_messages(turn, None if isinstance(route, UseTools) else seen, tools, most)
+    # Several calls in one reply run side by side; a further one has to bring something that the user said.
+    constraint = (
+        CallTools(
+            allow_text=not must_call,
+            tools=specs,
+            max_calls=turn.wiring.settings.limits.calls_at_once,
+            further=says_something_new(messages),
+        )
+        if specs
+        else FreeText()
+    )
     request = GenerationRequest(
-        messages=prompt_messages(turn, None if isinstance(route, UseTools) else seen, tools, most),
+        messages=messages,
         tools=[tool.spec for tool in tools],
         constraint=constraint,
         max_tokens=most,

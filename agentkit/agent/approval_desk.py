@@ -80,12 +80,21 @@ class ApprovalDesk:
         return self._go_on(store.open_turn(record.turn_id))
 
     def reject(
-        self, approval_id: str, *, user: str, tenant: str = "default", by: str = "", answer: str = ""
+        self,
+        approval_id: str,
+        *,
+        user: str,
+        tenant: str = "default",
+        by: str = "",
+        answer: str = "",
+        shown: str | None = None,
     ) -> Iterator[Event]:
         """Do not let a call run, and go on with its turn; see `approve`."""
         store = self._store.for_user(tenant, user)
         record = store.approval(approval_id)
-        store.answer_approval(approval_id, shown=record.hash, settled=None, by=by or user, answer=answer)
+        store.answer_approval(
+            approval_id, shown=shown or record.hash, settled=None, by=by or user, answer=answer
+        )
         return self._go_on(store.open_turn(record.turn_id))
 
     def _check(self, record: ApprovalRecord, arguments: Mapping[str, JsonValue]) -> None:

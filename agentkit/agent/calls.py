@@ -79,6 +79,7 @@ def situation_of(turn: Turn, route: UseTools | Reason, seen: Perception, trusted
         known=route.known if isinstance(route, UseTools) else {},
         untrusted=untrusted,
         planned=planned,
+        is_certain=isinstance(route, UseTools),
         confidential=confidential,
         permissions=frozenset(str(each) for each in permissions)
         if isinstance(permissions, list)
@@ -144,12 +145,23 @@ def call_tools(
     results |= yield from run_tools(turn, ready)
     if waiting:
         return (yield from _pause(turn, waiting))
-    outcome: Composed | None = None
+    outcomes: list[Composed] = []
     for call in calls:
-        # Every call of the reply has its result, so the loop goes on even where the reply is settled.
         ended = yield from _after(turn, call, verdicts[call.id], results[call.id], offered, situation, intent)
-        outcome = outcome or ended
-    return outcome
+        if ended is not None:
+            outcomes.append(ended)
+    return _joined(outcomes)
+
+
+def _joined(outcomes: Sequence[Composed]) -> Composed | None:
+    """What is said of several calls: all results; if one of them ended in a question or a hand-off, that."""
+    if not outcomes or len(outcomes) == 1:
+        return outcomes[0] if outcomes else None
+    other = next((each for each in outcomes if each.source != "template"), None)
+    if other is not None:
+        return other
+    text = "\n".join(dict.fromkeys(each.text for each in outcomes))
+    return Composed(text, "template", tuple(dict.fromkeys(c for each in outcomes for c in each.citations)))
 
 
 def _checked(verdict: Allow | Ask) -> CallChecked:

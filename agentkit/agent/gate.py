@@ -51,6 +51,8 @@ class Situation:
         untrusted: Texts of unknown origin that were read.
         planned: Tools that the user's own words led to, before any such text was read; None: nobody
             planned.
+        is_certain: The author of the bot bound the user's intent to these tools; otherwise they are only near in
+            meaning, or a plan is not known.
         confidential: Texts that must not leave unasked.
         permissions: What the user is permitted to do.
         earlier_calls: Calls of this turn that ran already.
@@ -63,6 +65,7 @@ class Situation:
     known: Mapping[str, JsonValue] = field(default_factory=dict)
     untrusted: Sequence[Source] = ()
     planned: AbstractSet[str] | None = None
+    is_certain: bool = False
     confidential: Sequence[Source] = ()
     permissions: AbstractSet[str] = frozenset()
     earlier_calls: Sequence[ToolCall] = ()
@@ -192,16 +195,14 @@ def _with_ids(call: ToolCall, tool: Tool, trusted: TrustedText) -> ToolCall:
 def _unplanned(tool: Tool, origins: Sequence[ArgumentOrigin], situation: Situation) -> list[ApprovalReason]:
     """Whether text of unknown origin may have been what led to an effect.
 
-    Where no plan is known, a call must at least hold something that the user or a trusted tool said: to choose among
+    Unless the plan is certain, a call must also hold something that the user or a trusted tool said: to choose among
     handles, or to write content, is not enough.
     """
     if tool.effect == "read" or not situation.untrusted:
         return []
-    if situation.planned is None:
-        is_led_to = any(each.origin.startswith(("user", "tool:", "settled")) for each in origins)
-    else:
-        is_led_to = tool.name in situation.planned
-    if is_led_to:
+    is_planned = situation.planned is None or tool.name in situation.planned
+    is_tied = any(each.origin.startswith(("user", "tool:", "settled")) for each in origins)
+    if is_planned and (is_tied or situation.is_certain):
         return []
     read = provenance.listed(situation.untrusted)
     text = f"the user's words did not lead to {tool.name}, and {read} was read before it was called"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Literal, assert_never
 
 from agentkit.agent.act import act
@@ -42,6 +43,7 @@ from agentkit.events import (
 )
 from agentkit.memory import memories_of
 from agentkit.messages import assistant, tool_result, unanswered_calls, user, worst_trust
+from agentkit.tools import issued_handles, with_ids
 
 
 def run_turn(turn: Turn, pending: ArgumentAsked | None) -> Iterator[Event]:
@@ -79,6 +81,8 @@ def _answer(turn: Turn, pending: ArgumentAsked | None, resumed: bool) -> Iterato
         elapsed = (time.monotonic() - turn.started) * 1000
         yield TurnPaused(turn_id=turn.turn_id, approvals=composed.approvals, milliseconds=elapsed)
         return
+    issued = issued_handles((*turn.history, *turn.transcript))
+    composed = replace(composed, text=with_ids(composed.text, issued))
     # 4. Everything becomes durable together; then the user hears it.
     replied = Replied(text=composed.text, source=composed.source, citations=composed.citations)
     finished = TurnFinished(turn_id=turn.turn_id, milliseconds=(time.monotonic() - turn.started) * 1000)

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from agentkit.agent.route import Perception
 from agentkit.agent.turn import Turn
 from agentkit.events import Event, IntentRecognised, MemoriesRecalled, PassagesFound
+from agentkit.messages import Assistant
 
 _MOST_MEMORIES = 5
 
@@ -41,7 +42,9 @@ def perceive(turn: Turn) -> Generator[Event, None, Perception]:
     passages = tuple(p for p in found if p.similarity >= settings.passage_similarity)
     if passages:
         yield PassagesFound(passages=passages, milliseconds=_since(started))
-    return Perception(vector, prediction, memories, passages, tuple(turn.tools.rank(vector)))
+    used = {call.name for m in turn.history if isinstance(m, Assistant) for call in m.calls}
+    ranked = tuple(turn.tools.rank(vector, turn.text, used))
+    return Perception(vector, prediction, memories, passages, ranked)
 
 
 def _since(started: float) -> float:

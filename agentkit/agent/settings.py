@@ -46,7 +46,8 @@ class Settings(Value):
         passage_similarity: Passages below this cosine similarity are no evidence.
         recall_similarity: Memories below this cosine similarity are not recalled.
         memory_answer_similarity: An out-of-scope message is answered from a fact that is this similar.
-        max_tools: Most tools in the prompt; the encoder ranks them when there are more.
+        max_tools: Most tools in the prompt; the nearest when there are more, and beside them at most half as many that
+            the conversation has used.
         max_passages: Most passages given as evidence.
         history_turns: Most earlier turns that are considered for the prompt. When there are more, all but a third of
             them leave it at once.

@@ -85,7 +85,7 @@ class Turn:
     approvals: dict[str, ApprovalRecord] = field(default_factory=dict)
     paused: bool = False
     started_calls: set[str] = field(default_factory=set)
-    tools: ToolRanking = field(default_factory=lambda: ToolRanking((), ()))
+    tools: ToolRanking = field(default_factory=ToolRanking)
     tokens_written: int = 0
     committed: bool = False
     started: float = field(default_factory=time.monotonic)

@@ -22,6 +22,7 @@ class Thresholds(Value):
     """Cosine similarities from which something counts; see `agentkit.agent.settings.Settings`."""
 
     tools: float = Field(default=Settings().tool_similarity, ge=-1, le=1)
+    plan: float = Field(default=Settings().plan_similarity, ge=-1, le=1)
     passages: float = Field(default=Settings().passage_similarity, ge=-1, le=1)
     recall: float = Field(default=Settings().recall_similarity, ge=-1, le=1)
     memory_answer: float = Field(default=Settings().memory_answer_similarity, ge=-1, le=1)
@@ -49,6 +50,7 @@ class BotConfig(Value):
         contact: How a person is reached; quoted when the bot declines.
         limits: What stops a run.
         thresholds: From which similarity something counts.
+        approve: Tools, by name or by effect (`write`, `egress`), whose every call a person has to agree to.
     """
 
     name: str = Field(min_length=1)
@@ -68,6 +70,7 @@ class BotConfig(Value):
     contact: str = ""
     limits: Limits = Limits()
     thresholds: Thresholds = Thresholds()
+    approve: tuple[str, ...] = ()
 
     def settings(self) -> Settings:
         """The part of it that the loop reads."""
@@ -79,6 +82,8 @@ class BotConfig(Value):
             passage_similarity=self.thresholds.passages,
             recall_similarity=self.thresholds.recall,
             memory_answer_similarity=self.thresholds.memory_answer,
+            plan_similarity=self.thresholds.plan,
+            approve=self.approve,
         )
 
 

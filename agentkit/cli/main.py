@@ -11,11 +11,11 @@ import typer
 
 import agentkit
 from agentkit.bot.config import DEFAULT_GENERATOR
+from agentkit.cli import approvals, evaluate, memory, models, new, plugins, tools, trust
 from agentkit.cli import bench as bench_command
 from agentkit.cli import chat as chat_command
 from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
-from agentkit.cli import evaluate, memory, models, new, plugins, tools
 from agentkit.cli import mcp as mcp_command
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption, UserOption
 from agentkit.cli.terminal import out, show_error
@@ -36,6 +36,8 @@ app.add_typer(tools.app, name="tools")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(models.app, name="models")
 app.add_typer(memory.app, name="memory")
+app.add_typer(approvals.app, name="approvals")
+app.add_typer(trust.app, name="trust")
 app.add_typer(evaluate.app, name="eval")
 
 

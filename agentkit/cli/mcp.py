@@ -74,6 +74,7 @@ def _asking(bot: Bot, user: str) -> Callable[[str, str | None, Callable[[str], N
             "conversation": reply.conversation_id,
             "source": reply.source,
             "declined": reply.declined,
+            "awaits_approval": list(reply.approvals),
         }
 
     return ask

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,14 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from agentkit.bot import load_config
-from agentkit.bot.data import database_of
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, UserOption
 from agentkit.cli.progress import BarProgress
+from agentkit.cli.store import open_database
 from agentkit.cli.terminal import err, out
-from agentkit.errors import RecordNotFound
 from agentkit.memory import Recall
 from agentkit.models import load_encoder
-from agentkit.store.sqlite_store import SqliteStore
 
 app = typer.Typer(help="Look at what a bot remembers of a user.", no_args_is_help=True)
 
@@ -32,7 +29,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """What is remembered of a user, oldest first."""
-    store = _open(bot, database)
+    store = open_database(bot, database)
     try:
         records = store.for_user("default", user).memories(None if everything else "fact")
     finally:
@@ -61,7 +58,7 @@ def search(
 ) -> None:
     """Find memories of a user by meaning, with their similarity."""
     config = load_config(bot)
-    store = _open(bot, database)
+    store = open_database(bot, database)
     try:
         encoder = load_encoder(config.encoder, progress=BarProgress(err))
         found = Recall(store.for_user("default", user), encoder).search(
@@ -73,14 +70,3 @@ def search(
         out.print(Text(f"Nothing is remembered of {user}.", style="dim"))
     for each in found:
         out.print(Text(f"  {each.similarity:5.2f}  {each.kind:7}  {each.text}"))
-
-
-def _open(bot: Path, database: Path | None) -> SqliteStore:
-    load_config(bot)
-    path = database or database_of(bot)
-    if not path.is_file():
-        raise RecordNotFound(
-            f"The bot has no database yet: there is no {path}.",
-            hint=f"Talk to it first (agentkit chat {bot}), or name another file with --database.",
-        )
-    return SqliteStore.open(path)

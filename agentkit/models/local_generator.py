@@ -192,8 +192,6 @@ class LocalGenerator:
 
     def close(self) -> None:
         """See `Generator`."""
-        if self._engine is not None:
-            self._engine.close()
         self._engine = None
 
     def _open_engine(self) -> Engine:

@@ -70,6 +70,7 @@ class World:
             untrusted=self._sources(lambda _, part: part.trust == "untrusted"),
             confidential=self._sources(lambda tool, _: tool.keeps_results),
             planned=None if self._planned is None else {name for name, n in self._planned.items() if n > 0},
+            is_certain=self._planned is not None,
             repeated_calls=1000,  # repetition is no matter of trust
             calls_left=1000,
         )

@@ -52,7 +52,7 @@ def conversation(folder: Path, shop: Shop, texts: Sequence[str]) -> list[list[Ge
     file = load_examples(BOT / "intents.yaml")
     config = load_config(BOT)
     vectors = ENCODER.encode([example.text for example in file.examples])
-    generator = Recording(seed=3)
+    generator = Recording(seed=2)
     generator.turns = []
     with Agent(
         generator=generator,
@@ -62,7 +62,9 @@ def conversation(folder: Path, shop: Shop, texts: Sequence[str]) -> list[list[Ge
         intents=train(file.examples, vectors, ENCODER.id),
         bindings=file.bindings,
         settings=Settings(
-            instructions=config.instructions, contact=config.contact, limits=Limits(tokens=150)
+            instructions=config.instructions,
+            contact=config.contact,
+            limits=Limits(tokens=150, prompt_tokens=20_000),
         ),
         now=FixedClock(shop.day),
     ) as agent:

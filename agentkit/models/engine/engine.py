@@ -61,10 +61,6 @@ class Network(Protocol):
         """See `DecoderNetwork.forward`."""
         ...
 
-    def close(self) -> None:
-        """Leave no thread behind; it may still be asked."""
-        ...
-
 
 class _Running:
     """A job and its states."""
@@ -127,10 +123,6 @@ class Engine:
         finally:
             job.ended = True
             self._tidy()
-
-    def close(self) -> None:
-        """Leave nothing running; jobs that were submitted may be finished by those who wait for them."""
-        self._network.close()
 
     def _tidy(self) -> None:
         """Put away the states of jobs that have ended; who drives does it otherwise."""

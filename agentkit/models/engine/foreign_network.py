@@ -65,9 +65,6 @@ class ForeignNetwork:
     def __init__(self, model: Any) -> None:
         self._model = model
 
-    def close(self) -> None:
-        """Nothing to do."""
-
     @property
     def bytes_per_token(self) -> int:
         """Memory that the states of one token take."""

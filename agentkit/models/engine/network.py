@@ -18,8 +18,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from agentkit.models.engine.linear import Int8Linear, Linear
-from agentkit.models.engine.packing import Packing
+from agentkit.models.engine.linear import Linear
 from agentkit.models.engine.states import KeyValueStates, States
 
 
@@ -65,11 +64,6 @@ class Layer:
     feed_forward_norm: torch.Tensor
     gate_and_up: Linear
     down: Linear
-
-    @property
-    def products(self) -> tuple[Linear, ...]:
-        """In the order of their use."""
-        return self.query_key_value, self.attention_output, self.gate_and_up, self.down
 
 
 @dataclass(frozen=True)
@@ -121,21 +115,8 @@ class DecoderNetwork:
         self._compute = compute
         self._kept = kept
         self.number_format = number_format
-        self._packing: Packing | None = None
         steps = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
         self._frequencies = 1.0 / shape.rotary_base**steps  # [head_size / 2]
-
-    def pack(self) -> Packing:
-        """Begin to put the weights into their quickest form, beside passes that run meanwhile."""
-        if self._packing is None:
-            products = [p for layer in self._layers for p in layer.products]
-            self._packing = Packing([p for p in (*products, self._output) if isinstance(p, Int8Linear)])
-        return self._packing
-
-    def close(self) -> None:
-        """Leave no thread behind."""
-        if self._packing is not None:
-            self._packing.close()
 
     @property
     def bytes_per_token(self) -> int:
@@ -157,6 +138,7 @@ class DecoderNetwork:
         Returns:
             float32 [sum of keep, vocabulary], in the order of the feeds.
         """
+        epsilon = self.shape.norm_epsilon
         with torch.inference_mode():
             # 1. Vectors of all new tokens, and where each stands in its sequence.
             ids = torch.tensor([token for feed in feeds for token in feed.tokens])
@@ -167,12 +149,12 @@ class DecoderNetwork:
                 feed.states.reserve(feed.states.length + len(feed.tokens))
             # 2. The layers.
             for index, layer in enumerate(self._layers):
-                normed = self._normed(hidden, layer.attention_norm)
-                seen = self._attend(index, layer.query_key_value(normed), feeds, rotation, masks)
-                hidden = hidden + layer.attention_output(seen)
-                normed = self._normed(hidden, layer.feed_forward_norm)
-                gate, up = layer.gate_and_up(normed).chunk(2, -1)  # [n, f] each
-                hidden = hidden + layer.down(F.silu(gate) * up)
+                projected = layer.query_key_value.of_normed(hidden, layer.attention_norm, epsilon)
+                hidden = layer.attention_output(
+                    self._attend(index, projected, feeds, rotation, masks), hidden
+                )
+                gates_and_values = layer.gate_and_up.of_normed(hidden, layer.feed_forward_norm, epsilon)
+                hidden = layer.down.of_gated(gates_and_values, hidden)
             for feed in feeds:
                 assert isinstance(feed.states, KeyValueStates)
                 feed.states.length += len(feed.tokens)
@@ -180,10 +162,7 @@ class DecoderNetwork:
             rows = _kept_rows(feeds)
             if not rows:
                 return torch.empty(0, self.shape.vocabulary)
-            return self._output(self._normed(hidden[rows], self._norm)).float()
-
-    def _normed(self, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(hidden, weight.shape, weight, self.shape.norm_epsilon)
+            return self._output.of_normed(hidden[rows], self._norm, epsilon).float()
 
     def _rotation(self, feeds: Sequence[Feed]) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosine and sine of every token's angles: float32 [n, 1, head_size / 2] each."""

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from agentkit.errors import ConfigurationError, ModelError
-from agentkit.models.engine.linear import int8_is_supported
+from agentkit.models.engine.kernels import instructions
 from agentkit.models.engine.network import DecoderNetwork, Feed, Shape
 from agentkit.models.engine.prefix_files import PrefixFiles
 from agentkit.models.engine.weights import (
@@ -30,13 +30,14 @@ from agentkit.models.engine.weights import (
     Precision,
     WeightFiles,
     decoder_network,
+    int8_fits,
     int8_tensors,
 )
 from agentkit.models.folder import ModelFolder, weight_files
 from agentkit.models.paths import cache_folder
 from agentkit.models.progress import Progress, Silent, task
 
-_FORMAT: Final = "1"
+_FORMAT: Final = "2"
 _MOST_LOST: Final = 0.06
 """Nats a token. int8 loses .03 with half a billion weights and .05 with a seventh of that; a broken product loses whole
 nats."""
@@ -73,13 +74,17 @@ def network_of(
         raise ConfigurationError(
             f"{wanted!r} is no number format for weights", hint=f"auto, {', '.join(formats)}."
         )
-    if wanted == "int8" and not int8_is_supported():
-        raise ConfigurationError("this build of torch computes no int8", hint="Choose auto or float32.")
+    fits = int8_fits(DecoderWeights(WeightFiles(weight_files(folder.path)), shape))
+    if wanted == "int8" and not fits:
+        raise ConfigurationError(
+            f"{folder.name} cannot be computed in int8 here",
+            hint="It needs an x86 processor with AVX2 and widths that are multiples of 32. Choose auto or float32.",
+        )
     bar = progress or Silent()
     for each in formats:
         if each == wanted:
             return _load(folder, shape, each, bar)
-    chosen = _remembered(folder) or _measured(folder, shape, sample, bar)
+    chosen = _remembered(folder) or _measured(folder, shape, sample, bar, int8=fits)
     return _load(folder, shape, chosen, bar)
 
 
@@ -88,9 +93,7 @@ def _load(folder: ModelFolder, shape: Shape, precision: Precision, progress: Pro
     if precision == "int8" and not _is_sound(path, folder):
         _write_int8(folder, shape, path, progress)
     int8 = WeightFiles([path]) if precision == "int8" else None
-    network = decoder_network(WeightFiles(weight_files(folder.path)), shape, precision, int8)
-    network.pack()
-    return network
+    return decoder_network(WeightFiles(weight_files(folder.path)), shape, precision, int8)
 
 
 def prefix_files(folder: ModelFolder, network: DecoderNetwork) -> PrefixFiles:
@@ -154,7 +157,7 @@ def _storage_errors(path: Path) -> Iterator[None]:
 
 def _machine() -> str:
     """What the choice depends on beside the model."""
-    return f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()} {_FORMAT}"
+    return f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()} {instructions()} {_FORMAT}"
 
 
 def _remembered(folder: ModelFolder) -> Precision | None:
@@ -170,11 +173,13 @@ def _remembered(folder: ModelFolder) -> Precision | None:
     return known if known in get_args(Precision) else None
 
 
-def _measured(folder: ModelFolder, shape: Shape, sample: Sequence[int], progress: Progress) -> Precision:
+def _measured(
+    folder: ModelFolder, shape: Shape, sample: Sequence[int], progress: Progress, *, int8: bool
+) -> Precision:
     """Compare int8 with the format that this processor computes with; remember the winner and the figures."""
     fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     usual: Precision = "bfloat16" if fast else "float32"
-    candidates: list[Precision] = [usual, *(["int8"] if int8_is_supported() else [])]  # type: ignore[list-item]
+    candidates: list[Precision] = [usual, *(["int8"] if int8 else [])]  # type: ignore[list-item]
     figures = {each: _figures(_load(folder, shape, each, progress), sample) for each in candidates}
     chosen = usual
     if "int8" in figures:
@@ -191,7 +196,6 @@ def _measured(folder: ModelFolder, shape: Shape, sample: Sequence[int], progress
 
 def _figures(network: DecoderNetwork, sample: Sequence[int]) -> dict[str, Any]:
     """Mean log-probability of the sample, and seconds for eight passes over one token each."""
-    network.pack().wait()
     states = network.new_states()
     logits = network.forward([Feed(sample, states, len(sample))])
     following = torch.tensor(list(sample[1:]))[:, None]  # [n - 1, 1]

@@ -11,8 +11,10 @@ import torch
 from safetensors import safe_open
 
 from agentkit.errors import ModelRefused
-from agentkit.models.engine.linear import FloatLinear, Int8Linear, Linear, quantised
+from agentkit.models.engine.kernels import GROUP, kernels
+from agentkit.models.engine.linear import FloatLinear, Linear, PackedLinear
 from agentkit.models.engine.network import DecoderNetwork, Feed, Layer, Shape
+from agentkit.models.engine.packed_weights import PackedWeights, packed
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
@@ -214,6 +216,12 @@ def decoder_network(
     return network
 
 
+def int8_fits(weights: DecoderWeights) -> bool:
+    """Whether the kernels run here and can multiply by matrices of these widths."""
+    widths = [weights.product(0, name).weight.shape[1] for name in _PRODUCTS]
+    return kernels() is not None and all(width % GROUP == 0 for width in widths)
+
+
 def int8_tensors(weights: DecoderWeights) -> Iterator[tuple[str, torch.Tensor]]:
     """What the int8 file holds: each product's weights, scales and biases, one product after another."""
     places: list[tuple[int | None, str]] = [
@@ -221,9 +229,9 @@ def int8_tensors(weights: DecoderWeights) -> Iterator[tuple[str, torch.Tensor]]:
     ]
     for layer, name in [*places, (None, "output")]:
         product = weights.output() if layer is None else weights.product(layer, name)
-        whole, scale = quantised(product.weight)
-        yield _int8_name(layer, name, "weight"), whole
-        yield _int8_name(layer, name, "scale"), scale
+        matrix = packed(product.weight)
+        yield _int8_name(layer, name, "blocks"), matrix.blocks
+        yield _int8_name(layer, name, "scales"), matrix.row_scales
         if product.bias is not None:
             yield _int8_name(layer, name, "bias"), product.bias.float()
 
@@ -233,12 +241,11 @@ def _int8_name(layer: int | None, name: str, part: str) -> str:
 
 
 def _int8_linear(stored: Tensors, layer: int | None, name: str) -> Linear:
+    code = kernels()
+    assert code is not None
+    parts = [stored.tensor(_int8_name(layer, name, part)) for part in ("blocks", "scales")]
     bias = _int8_name(layer, name, "bias")
-    return Int8Linear(
-        stored.tensor(_int8_name(layer, name, "weight")),
-        stored.tensor(_int8_name(layer, name, "scale")),
-        stored.tensor(bias) if bias in stored else None,
-    )
+    return PackedLinear(code, PackedWeights(*parts), stored.tensor(bias) if bias in stored else None)
 
 
 def _float_linear(weights: DecoderWeights, layer: int | None, name: str, dtype: torch.dtype) -> Linear:

@@ -1,0 +1,196 @@
+"""The kernels as machine code for the processor at hand, compiled when the first model is loaded.
+
+Compiling takes some tenths of a second in a process. The threads are those that torch computes with anyway: two pools
+of threads on the same cores would wait for each other. Where torch's OpenMP is not GNU's (Linux), one thread does it
+all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import importlib.util
+import struct
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import torch
+
+from agentkit.models.engine.kernels.layout import (
+    GROUP,
+    JOB,
+    MULTIPLY_FIELDS,
+    ROWS,
+    TOGETHER,
+    Bits,
+    Instructions,
+)
+from agentkit.models.engine.kernels.multiply import multiply_text
+from agentkit.models.engine.kernels.quantise import quantise_text
+from agentkit.models.engine.kernels.writing import DECLARATIONS, PARALLEL
+
+Before: TypeAlias = Literal["plain", "normed", "gated"]
+"""What is done to the inputs of a product first."""
+
+_PIECES: Final = 4
+"""Blocks of 16 outputs that a thread takes at once: some tens of microseconds of work."""
+_ALONE: Final = 4
+"""So few tokens are quantised by one thread: waking another one takes longer."""
+_LITTLE: Final = 1 << 18
+"""Multiplications that one thread does sooner than two agree on them."""
+
+
+class Kernels:
+    """Compiled code for this processor.
+
+    Args:
+        instructions: What it multiplies bytes with.
+    """
+
+    def __init__(self, instructions: Instructions) -> None:
+        llvm = importlib.import_module("llvmlite.binding")
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        threads = _openmp()
+        self._parallel_allowed = threads is not None
+        llvm.add_symbol("run_on_threads", threads or 1)
+        machine = llvm.Target.from_default_triple().create_target_machine(
+            cpu=llvm.get_host_cpu_name(), features=_features(instructions), opt=3
+        )
+        module = llvm.parse_assembly(
+            "\n".join([DECLARATIONS, PARALLEL, quantise_text(), multiply_text(instructions)])
+        )
+        module.verify()
+        passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+        passes.getModulePassManager().run(module, passes)
+        self._compiled = llvm.create_mcjit_compiler(module, machine)  # keeps the code alive
+        self._compiled.finalize_object()
+        address = self._compiled.get_function_address
+        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(address("parallel"))
+        self._quantise: dict[Before, int] = {
+            "plain": address("quantise_plain"),
+            "normed": address("quantise_normed"),
+            "gated": address("quantise_gated"),
+        }
+        self._multiply: dict[Bits, int] = {4: address("multiply_4"), 8: address("multiply_8")}
+
+    def product(
+        self,
+        inputs: torch.Tensor,
+        weights: torch.Tensor,
+        row_scales: torch.Tensor,
+        bias: torch.Tensor,
+        *,
+        bits: Bits,
+        before: Before = "plain",
+        norm: tuple[torch.Tensor, float] | None = None,
+        onto: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """One product with quantised weights.
+
+        Args:
+            inputs: float32 [n, width], contiguous; [n, 2 width] if gated: gates, then values.
+            weights: uint8 [outputs / 16, width / 32, bytes of a block].
+            row_scales: float32 [outputs].
+            bias: float32 [outputs].
+            bits: Of a weight.
+            before: What is done to the inputs first.
+            norm: Weight, float32 [width], and epsilon, for `normed`.
+            onto: float32 [n, outputs]; the result is added to it in place.
+
+        Returns:
+            float32 [n, outputs]; `onto` if that was given.
+
+        Raises:
+            RuntimeError: The shapes do not fit together.
+        """
+        rows = len(inputs)
+        groups, outputs = weights.shape[1], ROWS * weights.shape[0]
+        width = GROUP * groups
+        _check(inputs, (rows, 2 * width if before == "gated" else width))
+        for tensor, shape in ((row_scales, (outputs,)), (bias, (outputs,)), (onto, (rows, outputs))):
+            if tensor is not None:
+                _check(tensor, shape)
+        if norm is not None:
+            _check(norm[0], (width,))
+        eights = -(-rows // TOGETHER)
+        whole = torch.empty(eights, groups, TOGETHER, GROUP, dtype=torch.int8)
+        scales = torch.empty(eights, groups, 2, TOGETHER)
+        results = torch.empty(rows, outputs) if onto is None else onto
+        weight, epsilon = (0, 0) if norm is None else (norm[0].data_ptr(), _bits(norm[1]))
+        known = (inputs.data_ptr(), whole.data_ptr(), scales.data_ptr(), width, rows)
+        threads = torch.get_num_threads() if self._parallel_allowed else 1
+        quantise = (self._quantise[before], 0, rows, 1, *known, weight, epsilon)
+        self._start(quantise, 1 if rows <= _ALONE else threads)
+        places = (weights.data_ptr(), row_scales.data_ptr(), bias.data_ptr(), results.data_ptr())
+        multiply = (
+            self._multiply[bits],
+            0,
+            outputs // ROWS,
+            _PIECES,
+            *known,
+            *places,
+            outputs,
+            onto is not None,
+        )
+        self._start(multiply, 1 if rows * width * outputs <= _LITTLE else threads)
+        return results
+
+    def _start(self, fields: tuple[int, ...], threads: int) -> None:
+        job = (ctypes.c_int64 * _FIELDS)(*fields)
+        self._run(ctypes.addressof(job), threads)
+
+
+_FIELDS: Final = len(JOB) + len(MULTIPLY_FIELDS)
+
+
+@functools.cache
+def kernels() -> Kernels | None:
+    """The kernels of this process; None where the processor or the installation has none."""
+    chosen = instructions()
+    return Kernels(chosen) if chosen else None
+
+
+@functools.cache
+def instructions() -> Instructions | None:
+    """What this processor multiplies bytes with; None if nothing that there are kernels for, or without llvmlite."""
+    if importlib.util.find_spec("llvmlite") is None:
+        return None
+    has: dict[str, bool] = importlib.import_module("llvmlite.binding").get_host_cpu_features()
+    if not all(has.get(name) for name in ("avx2", "fma", "f16c")):
+        return None
+    if all(has.get(name) for name in ("avx512vnni", "avx512bw", "avx512vl")):
+        return "avx512vnni"
+    return "avxvnni" if has.get("avxvnni") else "avx2"
+
+
+def _features(chosen: Instructions) -> str:
+    """The processor's features in LLVM's words; wide vectors are used where the kernels are written for them."""
+    features: str = importlib.import_module("llvmlite.binding").get_host_cpu_features().flatten()
+    if chosen == "avx512vnni":
+        return features + ",-prefer-256-bit"
+    without = ["avx512f"] + (["avxvnni"] if chosen == "avx2" else [])
+    return features + "".join(f",-{name}" for name in without)
+
+
+def _check(tensor: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """Compiled code reads what it is given as if it were of this shape."""
+    if tensor.shape != shape or tensor.dtype != torch.float32 or not tensor.is_contiguous():
+        raise RuntimeError(
+            f"a tensor {tuple(tensor.shape)} of {tensor.dtype} where {shape} of float32 is needed"
+        )
+
+
+def _bits(number: float) -> int:
+    """A float32 as the whole number with the same bits."""
+    (bits,) = struct.unpack("<I", struct.pack("<f", number))
+    return int(bits)
+
+
+def _openmp() -> int | None:
+    """The address of `GOMP_parallel(function, data, threads, flags)` in the GNU OpenMP that torch computes with."""
+    for path in Path(torch.__file__).parent.joinpath("lib").glob("libgomp*.so*"):
+        library: Any = ctypes.CDLL(str(path))
+        return ctypes.cast(library.GOMP_parallel, ctypes.c_void_p).value
+    return None

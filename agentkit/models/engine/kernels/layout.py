@@ -1,0 +1,27 @@
+"""How weights and jobs lie in memory: what the compiled kernels and those who call them agree on."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+Instructions: TypeAlias = Literal["avx512vnni", "avxvnni", "avx2"]
+"""What multiplies bytes."""
+Bits: TypeAlias = Literal[4, 8]
+"""Of a weight."""
+
+ROWS: Final = 16
+"""Outputs in a block."""
+GROUP: Final = 32
+"""Inputs in a block: those that share a scale."""
+BLOCK_BYTES: Final[dict[Bits, int]] = {4: 320, 8: 512}
+"""4 bits: 256 bytes of weights, 16 scales, 16 offsets (float16 each). 8 bits: weights only."""
+
+TOGETHER: Final = 8
+"""Tokens that lie together: all numbers of one group of theirs, then all of the next group."""
+
+JOB: Final = ("body", "next", "total", "piece", "inputs", "whole", "scales", "width", "rows")
+"""The first fields of a job, eight bytes each: the function, the piece that is taken next, how many there are, how many
+are taken at once, and what both kinds of work know. `rows` is the number of tokens. In groups of 8 tokens, the last one of
+which may be incomplete: `whole` is int8 [groups, 8, 32], `scales` float32 [groups, 2, 8], scales and then sums."""
+QUANTISE_FIELDS: Final = ("weight", "epsilon")
+MULTIPLY_FIELDS: Final = ("weights", "row_scales", "bias", "results", "outputs", "add")
