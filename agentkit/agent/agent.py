@@ -15,7 +15,6 @@ from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.ranking import ToolPool
 from agentkit.agent.replies import Replies
 from agentkit.agent.settings import Settings
-from agentkit.agent.steps import context_for
 from agentkit.agent.turn import Turn, Wiring
 from agentkit.errors import Busy, StoreError
 from agentkit.events import ArgumentAsked, Declined, Event, Replied, ReplySource, TurnFinished, TurnPaused
@@ -222,7 +221,7 @@ class Agent:
     ) -> Turn:
         earlier = sum(each.status != "open" for each in store.turns(conversation))
         latest = turns_in_window(earlier, self._wiring.settings.history_turns)
-        turn = Turn(
+        return Turn(
             wiring=self._wiring,
             store=store,
             recall=self._recalls.for_user(store),
@@ -235,8 +234,6 @@ class Agent:
             history_from=earlier - latest,
             profile=dict(profile or {}),
         )
-        turn.tools = self._wiring.tools.prepared(context_for(turn))
-        return turn
 
     def _finish_open_turns(self, store: UserStore, conversation: str) -> None:
         """A conversation has one order: what a crash left open is finished before the next message."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator
 
 from agentkit.agent.route import Perception
+from agentkit.agent.steps import context_for
 from agentkit.agent.turn import Turn
 from agentkit.events import Event, IntentRecognised, MemoriesRecalled, PassagesFound
 from agentkit.messages import Assistant
@@ -42,6 +43,7 @@ def perceive(turn: Turn) -> Generator[Event, None, Perception]:
     passages = tuple(p for p in found if p.similarity >= settings.passage_similarity)
     if passages:
         yield PassagesFound(passages=passages, milliseconds=_since(started))
+    turn.tools = wiring.tools.prepared(context_for(turn))
     used = {call.name for m in turn.history if isinstance(m, Assistant) for call in m.calls}
     ranked = tuple(turn.tools.rank(vector, turn.text, used))
     return Perception(vector, prediction, memories, passages, ranked)

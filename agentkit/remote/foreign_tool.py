@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, TypeAdapter
@@ -85,22 +85,8 @@ def foreign_tool(
         _parameter(each, own, definitions, each in required, each in chosen)
         for each, own in whole.get("properties", {}).items()
     )
-    shown: dict[str, Any] = {
-        "type": "object",
-        "properties": {parameter.name: parameter.schema for parameter in parameters},
-        "required": [parameter.name for parameter in parameters if parameter.required],
-        "additionalProperties": False,
-    }
-    for parameter in parameters:
-        for key, value in parameter.definitions.items():
-            shown.setdefault(key, {}).update(value)
-    spec = ToolSpec(
-        name=usable_name(name),
-        description=clean_text(description, _MOST_DESCRIPTION) or usable_name(name).replace("_", " "),
-        parameters=shown,
-    )
     return Tool(
-        spec=spec,
+        spec=_spec(usable_name(name), clean_text(description, _MOST_DESCRIPTION), parameters),
         function=function,
         parameters=parameters,
         takes_context=True,
@@ -111,6 +97,19 @@ def foreign_tool(
         sequential=False,
         origin=origin,
     )
+
+
+def _spec(name: str, description: str, parameters: Sequence[Parameter]) -> ToolSpec:
+    shown: dict[str, Any] = {
+        "type": "object",
+        "properties": {parameter.name: parameter.schema for parameter in parameters},
+        "required": [parameter.name for parameter in parameters if parameter.required],
+        "additionalProperties": False,
+    }
+    for parameter in parameters:
+        for key, value in parameter.definitions.items():
+            shown.setdefault(key, {}).update(value)
+    return ToolSpec(name=name, description=description or name.replace("_", " "), parameters=shown)
 
 
 def usable_name(name: str) -> str:

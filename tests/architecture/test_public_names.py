@@ -15,7 +15,11 @@ from tests.architecture.source_tree import ROOT, TEMPLATES, Module, modules, par
 
 # mypy may not know them yet: they are set when the module is run.
 PUBLIC: Final[tuple[str, ...]] = tuple(vars(agentkit).get("__all__", ()))
-INITS: Final = tuple(module for module in modules("agentkit") if module.path.endswith("/__init__.py"))
+INITS: Final = tuple(
+    module
+    for module in modules("agentkit")
+    if module.path.endswith("/__init__.py") and not module.path.startswith(TEMPLATES)
+)
 
 
 def listed_names(module: Module) -> list[str] | None:

@@ -18,7 +18,7 @@ _MOST_LISTED: Final = 200
 _MOST_LOOKED_AT: Final = 10_000
 _MOST_BYTES: Final = 5_000_000
 _FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK if hasattr(os, "O_NOFOLLOW") else 0
-_TEXT: Final = Field(min_length=1, max_length=500)
+_PATH: Final = Field(min_length=1, max_length=500)
 
 
 def file_tools(folder: str | Path, *, writable: bool = False, trusted: bool = False) -> Toolset:
@@ -32,7 +32,7 @@ def file_tools(folder: str | Path, *, writable: bool = False, trusted: bool = Fa
     root = Path(folder).resolve()
 
     @tool(trusted=trusted)
-    def list_files(pattern: Annotated[str, _TEXT] = "*") -> list[str]:
+    def list_files(pattern: Annotated[str, _PATH] = "*") -> list[str]:
         """List the files that there are, with folder and name.
 
         Args:
@@ -48,7 +48,7 @@ def file_tools(folder: str | Path, *, writable: bool = False, trusted: bool = Fa
 
     @tool(trusted=trusted)
     def read_file(
-        path: Annotated[str, _TEXT],
+        path: Annotated[str, _PATH],
         first_line: Annotated[int, Field(ge=1)] = 1,
         lines: Annotated[int, Field(ge=1, le=1000)] = 200,
     ) -> str:
@@ -59,20 +59,11 @@ def file_tools(folder: str | Path, *, writable: bool = False, trusted: bool = Fa
             first_line: The line to begin with.
             lines: How many lines at most.
         """
-        with _opened(root, path, os.O_RDONLY) as file:
-            size = os.fstat(file).st_size
-            if size > _MOST_BYTES:
-                raise ToolFailed(f"{path} has {size} bytes, at most {_MOST_BYTES} can be read")
-            content = b"".join(iter(lambda: os.read(file, 1 << 16), b""))
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError as problem:
-            raise ToolFailed(f"{path} is no text") from problem
-        return "".join(text.splitlines(keepends=True)[first_line - 1 : first_line - 1 + lines])
+        return "".join(_text(root, path).splitlines(keepends=True)[first_line - 1 : first_line - 1 + lines])
 
     @tool(effect="write", idempotent=True)
     def write_file(
-        path: Annotated[str, _TEXT, Authority()], text: Annotated[str, Field(max_length=100_000), Content()]
+        path: Annotated[str, _PATH, Authority()], text: Annotated[str, Field(max_length=100_000), Content()]
     ) -> dict[str, str | int]:
         """Write a text file; one that is there already is replaced.
 
@@ -80,15 +71,31 @@ def file_tools(folder: str | Path, *, writable: bool = False, trusted: bool = Fa
             path: Folder and name; the folder must be there.
             text: All of its text.
         """
-        with _opened(root, path, os.O_WRONLY | os.O_CREAT) as file:
-            content = text.encode("utf-8", "replace")
-            os.ftruncate(file, 0)
-            written = os.write(file, content)
-            while written < len(content):
-                written += os.write(file, content[written:])
-        return {"path": path, "bytes": len(content)}
+        return {"path": path, "bytes": _replace(root, path, text)}
 
     return StaticToolset([list_files, read_file, *([write_file] if writable else [])])
+
+
+def _text(root: Path, path: str) -> str:
+    with _opened(root, path, os.O_RDONLY) as file:
+        size = os.fstat(file).st_size
+        if size > _MOST_BYTES:
+            raise ToolFailed(f"{path} has {size} bytes, at most {_MOST_BYTES} can be read")
+        content = b"".join(iter(lambda: os.read(file, 1 << 16), b""))
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise ToolFailed(f"{path} is no text") from problem
+
+
+def _replace(root: Path, path: str, text: str) -> int:
+    content = text.encode("utf-8", "replace")
+    with _opened(root, path, os.O_WRONLY | os.O_CREAT) as file:
+        os.ftruncate(file, 0)
+        written = 0
+        while written < len(content):
+            written += os.write(file, content[written:])
+    return len(content)
 
 
 def _names(root: Path) -> Iterator[str]:

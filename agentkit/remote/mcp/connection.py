@@ -164,7 +164,7 @@ class Connection:
             answered = isinstance(problem, MCPError) and problem.code != types.CONNECTION_CLOSED
             if session.unanswered >= _MOST_UNANSWERED or not (answered or isinstance(problem, _NoAnswer)):
                 self._drop(session)
-            raise self._error(f"did not {what}", session.line, problem) from problem
+            raise _error(self._name, self._settings, f"did not {what}", session.line, problem) from problem
         session.unanswered = 0
         return answer
 
@@ -198,7 +198,7 @@ class Connection:
                 self._waited(session.opened(), self._settings.start_timeout, cancelled)
             except _FAILURES as problem:
                 self._let_go(session)
-                raise self._error("does not start", session.line, problem) from problem
+                raise _error(self._name, self._settings, "does not start", session.line, problem) from problem
             return session
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -243,17 +243,20 @@ class Connection:
         session.end(self._loop)
         self._ending = [each for each in (*self._ending, session) if not each.is_over]
 
-    def _error(self, what: str, line: Line, problem: BaseException) -> ToolServerError:
-        while isinstance(problem, BaseExceptionGroup):
-            problem = problem.exceptions[0]
-        reason = line.problem or (problem.message if isinstance(problem, MCPError) else str(problem))
-        words = " ".join("".join(line.last_words).split())[-200:]
-        said = f"; its last words: {words}" if words and not line.problem else ""
-        place = self._settings.url or self._settings.command[0]
-        return ToolServerError(
-            f"The MCP server {self._name} {what}: {reason[:300] or type(problem).__name__}{said}",
-            hint=f"Try it by hand: {place}. The next call starts it anew.",
-        )
+
+def _error(
+    name: str, settings: McpSettings, what: str, line: Line, problem: BaseException
+) -> ToolServerError:
+    """What the caller is told: what failed, why, and the last words of the server."""
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    reason = line.problem or (problem.message if isinstance(problem, MCPError) else str(problem))
+    words = " ".join("".join(line.last_words).split())[-200:]
+    said = f"; its last words: {words}" if words and not line.problem else ""
+    return ToolServerError(
+        f"The MCP server {name} {what}: {reason[:300] or type(problem).__name__}{said}",
+        hint=f"Try it by hand: {settings.url or settings.command[0]}. The next call starts it anew.",
+    )
 
 
 class _Session:
