@@ -14,7 +14,7 @@ import pytest
 from agentkit.bot import load_config, open_bot
 from agentkit.bot.code import tools_of
 from agentkit.errors import BotFileError, ConfigurationError
-from agentkit.testing import Calls, HashingEncoder, Says, ScriptedGenerator
+from agentkit.testing import Calls, HashingEncoder, Says, ScriptedGenerator, ScriptStep
 from tests.architecture.source_tree import ROOT
 
 SERVER = ROOT / "tests" / "remote" / "mcp" / "odd_server.py"
@@ -50,7 +50,7 @@ def run(bot: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_bot_uses_the_tools_of_its_server(bot: Path, tmp_path: Path) -> None:
-    steps = [Calls([("words_look_up", {"word": "oak"})]), Says("fine: {'word': 'oak'}")]
+    steps: list[ScriptStep] = [Calls([("words_look_up", {"word": "oak"})]), Says("fine: {'word': 'oak'}")]
     with ScriptedGenerator(steps) as generator:
         opened = open_bot(bot, generator=generator, encoder=HashingEncoder(256), database=tmp_path / "a.db")
         reply = opened.agent.ask("look up the words oak", user="ann")
@@ -60,7 +60,7 @@ def test_a_bot_uses_the_tools_of_its_server(bot: Path, tmp_path: Path) -> None:
 
 def test_an_intent_may_be_bound_to_a_tool_of_a_server_that_is_down(bot: Path, tmp_path: Path) -> None:
     (bot / "intents.yaml").write_text(
-        "intents:\n  look:\n    description: A word.\n    tools: [words_look_up]\n    examples: [look it up, what is it]\n"
+        "intents:\n  look:\n    description: A word.\n    tools: [words_look_up]\n    examples: [look it up, what is]\n"
         "  bye:\n    description: Leaves.\n    answer: Bye.\n    examples: [bye, good night]\n",
         encoding="utf-8",
     )

@@ -15,7 +15,7 @@ import pytest
 from pydantic import Field
 
 from agentkit.messages import text_of
-from agentkit.testing import Calls, Conversation, Says, ScriptError, ToolHarness
+from agentkit.testing import Calls, Conversation, Says, ScriptError, ScriptStep, ToolHarness
 from agentkit.tools import Tool, ToolContext, tool
 
 
@@ -149,7 +149,7 @@ def test_a_conversation_keeps_its_results_and_misses_unused_steps() -> None:
         """When the shop is open on a day."""
         return f"On {day} from 9 to 18."
 
-    steps = [Calls([("opening", {"day": "Monday"})]), Says("On Monday from 9 to 18.")]
+    steps: list[ScriptStep] = [Calls([("opening", {"day": "Monday"})]), Says("On Monday from 9 to 18.")]
     with Conversation([opening], steps) as conversation:
         assert conversation.say("When are you open on Monday?").text == "On Monday from 9 to 18."
     assert [text_of(result) for result in conversation.results] == ["On Monday from 9 to 18."]

@@ -133,6 +133,11 @@ ODD: Final[Sequence[Any]] = (
 )
 
 
+def of(origin: Any, *parts: Any) -> Any:
+    """`origin[parts]`, for types that only exist when this runs."""
+    return origin[parts if len(parts) > 1 else parts[0]]
+
+
 def wider(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Types made of other types; what Python itself refuses to write is left out."""
     usable = inner.filter(lambda kind: not isinstance(kind, str))
@@ -147,15 +152,15 @@ def wider(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         return st.tuples(*parts).map(attempt)
 
     return st.one_of(
-        made(lambda kind: list[kind], usable),
-        made(lambda kind: set[kind], usable),
-        made(lambda kind: tuple[kind, ...], usable),
-        made(lambda one, two: tuple[one, two], usable, usable),
-        made(lambda key, kind: dict[key, kind], st.sampled_from([str, int, Colour, Plain]), usable),
-        made(lambda kind: Optional[kind], usable),  # noqa: UP045
-        made(lambda one, two: Union[one, two], usable, usable),  # noqa: UP007
-        made(lambda kind: Annotated[kind, Field(description="What it is.")], usable),
-        made(lambda kind: Annotated[kind, Authority()], usable),
+        made(lambda kind: of(list, kind), usable),
+        made(lambda kind: of(set, kind), usable),
+        made(lambda kind: of(tuple, kind, ...), usable),
+        made(lambda one, two: of(tuple, one, two), usable, usable),
+        made(lambda key, kind: of(dict, key, kind), st.sampled_from([str, int, Colour, Plain]), usable),
+        made(lambda kind: of(Optional, kind), usable),
+        made(lambda one, two: of(Union, one, two), usable, usable),
+        made(lambda kind: of(Annotated, kind, Field(description="What it is.")), usable),
+        made(lambda kind: of(Annotated, kind, Authority()), usable),
     )
 
 
@@ -206,7 +211,7 @@ def functions(draw: st.DrawFn) -> Callable[..., Any]:
     names = draw(st.lists(NAMES, unique=True, max_size=4))
     parameters: list[inspect.Parameter] = []
     for name in names:
-        kind = inspect.Parameter.KEYWORD_ONLY
+        kind: inspect._ParameterKind = inspect.Parameter.KEYWORD_ONLY
         if odd == "kinds":
             kind = draw(st.sampled_from(list(inspect._ParameterKind)))
         variadic = kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -218,7 +218,7 @@ def test_two_rules_ask_where_either_asks() -> None:
 @given(st.permutations(range(7)), st.data())
 def test_whatever_is_wrapped_the_order_stays_the_same(order_of: list[int], data: st.DataObject) -> None:
     toolset: Toolset = StaticToolset([price.renamed(f"t{number}") for number in order_of])
-    wrappers = [
+    wrappers: list[Callable[[Toolset], Toolset]] = [
         lambda inner: Filtered(inner, lambda each: not each.name.endswith("3")),
         lambda inner: Prefixed(inner, "x_"),
         lambda inner: Limited(inner, calls=1),

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -200,7 +200,7 @@ class _CsvFiles:
             connection.commit()
 
 
-def _rows(file: Path) -> Iterator[Mapping[str, str]]:
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
     with file.open(encoding="utf-8-sig", newline="") as opened:
         for row in csv.DictReader(opened):
             yield {str(name): value for name, value in row.items() if name is not None}

@@ -18,7 +18,7 @@ import pytest
 from agentkit.messages import ToolCall, ToolResult, text_of
 from agentkit.models.schema_support import enforceable
 from agentkit.remote.mcp import McpSettings, McpToolset
-from agentkit.testing import Calls, Conversation, Says
+from agentkit.testing import Calls, Conversation, Says, ScriptStep
 from agentkit.tools import ToolContext, get_tool, run_call
 from tests.remote.mcp import reference
 
@@ -139,7 +139,7 @@ def test_a_server_that_is_killed_in_mid_call_gives_an_error_the_turn_goes_on_and
     with closing(McpToolset("every", settings)) as toolset:
         toolset.tools()
         (process,) = server_processes() - others
-        steps = [
+        steps: list[ScriptStep] = [
             Calls([("every_trigger-long-running-operation", {"duration": 60, "steps": 2})]),
             Calls([("every_echo", {"message": "hello"})]),
             Says("Echo: hello"),

@@ -22,7 +22,7 @@ from pydantic import JsonValue
 from agentkit.agent import Agent, Settings
 from agentkit.agent.agent import fold
 from agentkit.remote.mcp.server import Offer, server_of
-from agentkit.testing import Calls, HashingEncoder, Says, ScriptedGenerator
+from agentkit.testing import Calls, HashingEncoder, Says, ScriptedGenerator, ScriptStep
 from agentkit.tools import Tool, ToolContext, tool
 from tests.architecture.source_tree import ROOT
 from tests.remote.mcp import reference
@@ -199,7 +199,7 @@ def offer(agent: Agent | None, tools: Sequence[Tool]) -> Offer:
 
 
 def test_the_bot_itself_is_asked_in_words_and_tells_how_far_it_is(tmp_path: Path) -> None:
-    steps = [
+    steps: list[ScriptStep] = [
         Calls([("parcel_status", {"number": 7})]),
         Says("Parcel 7 is in Porto."),
         Calls([("parcel_status", {"number": 8})]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import uvicorn
@@ -74,7 +75,7 @@ def large(size: int) -> PlainTextResponse:
 
 @app.get("/slow", operation_id="slow")
 def slow() -> StreamingResponse:
-    def drip() -> object:
+    def drip() -> Iterator[str]:
         for _ in range(600):
             yield "x"
             time.sleep(0.1)

@@ -90,7 +90,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ServiceToolset("api", ServiceSettings(openapi="api.yaml"), folder=tmp_path)
 
 
-CIRCLE = {
+CIRCLE: dict[str, Any] = {
     "components": {
         "schemas": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Node"}}}}
     }
@@ -159,7 +159,7 @@ def test_hostile_words_are_one_clean_line(tmp_path: Path) -> None:
 
 
 def test_odd_names_become_names_that_models_can_write(tmp_path: Path) -> None:
-    paths = {
+    paths: dict[str, Any] = {
         "/a b/{id}": {"get": {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {}}]}}
     }
     paths |= {"/q": {"get": {"operationId": "größe/der Tür!" + "x" * 90}}}

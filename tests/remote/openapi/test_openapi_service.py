@@ -92,11 +92,12 @@ def test_a_body_is_made_of_arguments(shop: ServiceToolset) -> None:
     made = call(shop, "create_order", items=["lamp"], address={"street": "Elm Street"}).data
     assert isinstance(made, dict)
     assert made["address"] == {"street": "Elm Street", "city": "Cork"}
-    for wrong in (
+    wrong_ones: tuple[dict[str, Any], ...] = (
         {"items": []},
         {"items": ["x"], "address": {"street": "E"}},
         {"items": ["x"], "address": 5},
-    ):
+    )
+    for wrong in wrong_ones:
         assert call(shop, "create_order", **{"address": {"street": "Elm"}, **wrong}).status == "retry"
 
 
