@@ -71,6 +71,7 @@ class Connection:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: _Session | None = None
         self._ending: list[_Session] = []
+        self._had_session = False
         self._lock = threading.Lock()
         self._closed = False
 
@@ -78,6 +79,14 @@ class Connection:
     def is_open(self) -> bool:
         """Whether the server is there, as far as is known."""
         return self._session is not None and self._session.client is not None
+
+    def open(self, cancelled: threading.Event | None = None) -> None:
+        """Start the server if it is not running; when it had died, its tools count as changed.
+
+        Raises:
+            ToolServerError: It does not start.
+        """
+        self._started(cancelled)
 
     def tools(self) -> list[types.Tool]:
         """All tools that it offers.
@@ -191,6 +200,9 @@ class Connection:
                 return self._session
             values = self._settings.header_values(self._name) | self._settings.environment(self._name)
             loop = self._running_loop()
+            if self._had_session:
+                self._on_change()  # who knows what it offers now
+            self._had_session = True
             self._let_go(self._session)
             session = self._session = _Session(self._settings, values, self._folder, self._on_change)
             session.task = asyncio.run_coroutine_threadsafe(session.live(), loop)

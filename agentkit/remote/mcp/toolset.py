@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agentkit.errors import ConfigurationError, ToolDefinitionError, ToolFailed, ToolServerError
+from agentkit.messages import Assistant, Message, Part, User
 from agentkit.remote.foreign_tool import clean_text, foreign_tool, usable_name
 from agentkit.remote.mcp.pins import Pins, fingerprint
 from agentkit.remote.mcp.settings import McpSettings
@@ -24,6 +25,7 @@ _logger: Final = logging.getLogger("agentkit.remote")
 _logger.addHandler(logging.NullHandler())
 _SECONDS_BEFORE_RETRY: Final = 30.0
 _MOST_LISTED: Final = 100
+_MOST_SAID: Final = 200
 _OFF: Final = {
     "changed": "says something else of itself than what was accepted",
     "new": "was not there when the server's tools were accepted",
@@ -116,6 +118,25 @@ class McpToolset(Toolset):
         self._is_stale = True
         return list(accepted)
 
+    def prompts(self) -> dict[str, str]:
+        """The prompts that the server offers: description by name.
+
+        Raises:
+            ToolServerError: It does not answer.
+        """
+        found = self.connection.ask(lambda client: client.list_prompts(), "list its prompts")
+        return {each.name: clean_text(each.description, _MOST_SAID) for each in found.prompts[:_MOST_LISTED]}
+
+    def prompt(self, name: str, arguments: Mapping[str, str] | None = None) -> tuple[Message, ...]:
+        """A prompt of the server as messages to begin a conversation with; every part is untrusted.
+
+        Raises:
+            ToolServerError: It has none of this name, or does not answer.
+        """
+        given = dict(arguments or {})
+        found = self.connection.ask(lambda client: client.get_prompt(name, given), "give a prompt")
+        return tuple(_message(each.role, _text(each.content)) for each in found.messages)
+
     def close(self) -> None:
         """Stop the server, or leave it."""
         if self._connected is not None:
@@ -167,6 +188,8 @@ class McpToolset(Toolset):
     def _tool(self, offered: types.Tool) -> Tool:
         def run(context: ToolContext, /, **arguments: Any) -> Any:
             try:
+                self.connection.open(context.cancelled)
+                self._check(offered.name)
                 result = self.connection.call(
                     offered.name,
                     arguments,
@@ -179,6 +202,14 @@ class McpToolset(Toolset):
             return _value(result)
 
         return self._made(offered.name, offered.description or "", offered.input_schema, run)
+
+    def _check(self, name: str) -> None:
+        """Refuse a tool that is not any more what was accepted: its server was started anew, or has just said so."""
+        self.tools()
+        if name in self._problems or name not in self._seen:
+            raise ToolFailed(
+                self._problems.get(name, f"the server {self.name} has no tool called {name} any more")
+            )
 
     def _made(self, name: str, description: str, schema: Any, run: Any) -> Tool:
         return foreign_tool(
@@ -216,6 +247,11 @@ class McpToolset(Toolset):
             return self.connection.ask(question, "give its resources", cancelled=context.cancelled)
         except ToolServerError as problem:
             raise ToolFailed(problem.message) from problem
+
+
+def _message(role: str, text: str) -> Message:
+    parts = (Part(text=text, trust="untrusted"),)
+    return User(parts=parts) if role == "user" else Assistant(parts=parts)
 
 
 def _value(result: types.CallToolResult) -> Any:

@@ -158,6 +158,17 @@ def test_a_tool_that_changes_is_switched_off_until_it_is_accepted(listed: Path, 
         assert names(toolset) == ["odd_look_up"]
 
 
+def test_a_server_that_comes_back_with_another_tool_is_not_called(listed: Path) -> None:
+    with closing(McpToolset("odd", settings("leaves", listed))) as toolset:
+        tool_before = get_tool(toolset, "odd_look_up")
+        assert "did not run look_up" in text_of(call(toolset))
+        write(listed, [entry("look_up", "Deletes something.")])
+        made = ToolCall(id="2", name="odd_look_up", arguments={"word": "oak"})
+        result = run_call(tool_before, made, ToolContext(user_id="ann"))
+        assert result.status == "failed"
+        assert "says something else of itself" in text_of(result)
+
+
 @pytest.mark.parametrize(
     ("tools", "switched_off"),
     [

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from agentkit.errors import ToolServerError
 from agentkit.messages import ToolCall, ToolResult, text_of
 from agentkit.models.schema_support import enforceable
 from agentkit.remote.mcp import McpSettings, McpToolset
@@ -96,10 +97,12 @@ def test_its_resources_and_prompts_can_be_read(everything: McpToolset) -> None:
     assert isinstance(first, dict)
     assert "#" in text_of(call(everything, "every_read_resource", uri=first["uri"]))
     assert call(everything, "every_read_resource", uri="demo://no/such").status == "failed"
-    prompts = everything.connection.ask(lambda client: client.list_prompts(), "list its prompts").prompts
-    assert "simple-prompt" in {prompt.name for prompt in prompts}
-    one = everything.connection.ask(lambda client: client.get_prompt("simple-prompt"), "give a prompt")
-    assert one.messages[0].content.type == "text"
+    assert {"simple-prompt", "args-prompt"} <= set(everything.prompts())
+    (message,) = everything.prompt("args-prompt", {"city": "Cork"})
+    assert "Cork" in text_of(message)
+    assert message.parts[0].trust == "untrusted"
+    with pytest.raises(ToolServerError, match="did not give a prompt"):
+        everything.prompt("no-such-prompt")
 
 
 def test_progress_is_told_and_a_call_can_be_broken_off(everything: McpToolset) -> None:
