@@ -4,21 +4,32 @@
 `run_call` runs it and always has a result (`run`), toolsets group them (`toolsets`).
 """
 
+from agentkit.tools.attachments import FILE_KEY, FileResult, Table
 from agentkit.tools.context import Authority, Content, ToolContext
 from agentkit.tools.definition import ApprovalRule, Tool, tool
 from agentkit.tools.handles import is_opaque, issue_handles, issued_handles, resolved, with_ids
 from agentkit.tools.isolation import Isolation
 from agentkit.tools.results import ResultLimits
 from agentkit.tools.run import CallToRun, Progress, Starting, run_call, run_calls
-from agentkit.tools.services import MemoryHit, MemoryService, memory_service
+from agentkit.tools.services import (
+    FileService,
+    MemoryHit,
+    MemoryService,
+    StoredFile,
+    file_service,
+    memory_service,
+)
 from agentkit.tools.toolsets import Filtered, Merged, Prefixed, StaticToolset, Toolset, get_tool
 from agentkit.tools.validation import validate_arguments
 
 __all__ = [
+    "FILE_KEY",
     "ApprovalRule",
     "Authority",
     "CallToRun",
     "Content",
+    "FileResult",
+    "FileService",
     "Filtered",
     "Isolation",
     "MemoryHit",
@@ -29,9 +40,12 @@ __all__ = [
     "ResultLimits",
     "Starting",
     "StaticToolset",
+    "StoredFile",
+    "Table",
     "Tool",
     "ToolContext",
     "Toolset",
+    "file_service",
     "get_tool",
     "is_opaque",
     "issue_handles",
