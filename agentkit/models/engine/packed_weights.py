@@ -116,7 +116,7 @@ def unpacked(weights: PackedWeights) -> torch.Tensor:
 
 def _in_eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     blocks, scales = [], []
-    for rows in weight.split(_ROWS_AT_ONCE):
+    for rows in torch.split(weight, _ROWS_AT_ONCE):
         values = rows.float()
         scale = (values.abs().amax(1) / 127).clamp_min_(_SMALLEST)
         numbers = (values / scale[:, None]).round_().add_(128).to(torch.uint8)
@@ -131,7 +131,7 @@ def _in_four_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | N
     if not _is_exact(weight[:: max(1, len(weight) // _PROBE)].float()):
         return None
     blocks, scales = [], []
-    for rows in weight.split(_ROWS_AT_ONCE):
+    for rows in torch.split(weight, _ROWS_AT_ONCE):
         values = rows.float()
         grid = _grid(values)
         if not _small(grid.error, values):
@@ -158,8 +158,6 @@ def _grid(values: torch.Tensor) -> Grid:
     for steps in _STEPS[1:]:
         off = best.error > _ON_GRID**2 * norms
         if not off.any():
-            break
-        if off.float().mean() > 0.9:  # on no grid at all
             break
         other = _fitted(groups[off], steps)
         better = other.error < best.error[off]

@@ -89,7 +89,7 @@ def network_of(
 
 
 def _load(folder: ModelFolder, shape: Shape, precision: Precision, progress: Progress) -> DecoderNetwork:
-    path = _place(folder, "int8.safetensors")
+    path = _place(folder, "packed.safetensors")
     if precision == "int8" and not _is_sound(path, folder):
         _write_int8(folder, shape, path, progress)
     int8 = WeightFiles([path]) if precision == "int8" else None
@@ -161,7 +161,7 @@ def _machine() -> str:
 
 
 def _remembered(folder: ModelFolder) -> Precision | None:
-    path = _place(folder, "precision.json")
+    path = _place(folder, "number_format.json")
     try:
         choice = json.loads(path.read_text("utf-8"))
         known = choice["precision"] if choice["machine"] == _machine() else None
@@ -186,7 +186,7 @@ def _measured(
         lost = figures[usual]["log_probability"] - figures["int8"]["log_probability"]
         if lost <= _MOST_LOST and figures["int8"]["seconds"] < figures[usual]["seconds"]:
             chosen = "int8"
-    path = _place(folder, "precision.json")
+    path = _place(folder, "number_format.json")
     content = {"machine": _machine(), "model": folder.id, "precision": chosen, "figures": figures}
     with _storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

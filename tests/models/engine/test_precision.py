@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 
 from agentkit.errors import ConfigurationError, ModelError
-from agentkit.models.engine.linear import FloatLinear, Int8Linear, quantised
 from agentkit.models.engine.network import DecoderNetwork, Feed, Shape
 from agentkit.models.engine.precision import network_of
 from agentkit.models.engine.weights import shape_of
@@ -41,50 +39,6 @@ def logits(network: DecoderNetwork) -> torch.Tensor:
     return network.forward([Feed(SAMPLE, network.new_states(), len(SAMPLE))])
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_row_of_an_int8_product_is_the_same_alone_and_in_any_batch(*, packed: bool) -> None:
-    torch.manual_seed(1)
-    weight, inputs = torch.randn(48, 64), torch.randn(20, 64) * torch.rand(20, 1) * 50
-    product = Int8Linear(*quantised(weight), torch.randn(48))
-    if packed:
-        product.pack()
-    together = product(inputs)
-    for row in range(20):
-        assert torch.equal(product(inputs[row : row + 1])[0], together[row])
-
-
-def test_packing_changes_nothing_that_is_computed() -> None:
-    torch.manual_seed(3)
-    for outputs, inputs, rows in [(48, 64, 1), (96, 40, 2), (7, 896, 33)]:
-        product = Int8Linear(*quantised(torch.randn(outputs, inputs)), torch.randn(outputs))
-        given = torch.randn(rows, inputs) * 9
-        loose = product(given)
-        product.pack()
-        assert torch.allclose(product(given), loose, rtol=1e-5, atol=1e-5)
-
-
-def test_weights_are_packed_beside_the_passes_and_no_thread_stays(folder: ModelFolder) -> None:
-    before = threading.active_count()
-    for wait in (True, False):
-        network = network_of(folder, shape(), "int8", SAMPLE)
-        begun = logits(network)
-        if wait:
-            network.pack().wait()
-            assert torch.allclose(logits(network), begun, atol=1e-3)
-        network.close()
-        assert threading.active_count() == before
-        assert torch.allclose(logits(network), begun, atol=1e-3)
-
-
-def test_an_int8_product_is_close_to_the_exact_one() -> None:
-    torch.manual_seed(2)
-    weight, inputs, bias = torch.randn(48, 64), torch.randn(20, 64), torch.randn(48)
-    exact = FloatLinear(weight, bias)(inputs)
-    found = Int8Linear(*quantised(weight), bias)(inputs)
-    assert float((found - exact).norm() / exact.norm()) < 0.02
-    assert torch.equal(Int8Linear(*quantised(weight), bias)(torch.zeros(1, 64))[0], bias)
-
-
 @pytest.mark.parametrize("wanted", ["float32", "bfloat16", "int8", "auto"])
 def test_every_number_format_says_about_the_same(folder: ModelFolder, wanted: str) -> None:
     with torch.no_grad():
@@ -97,7 +51,7 @@ def test_the_choice_and_the_int8_weights_are_kept(folder: ModelFolder, tmp_path:
     first = logits(network_of(folder, shape(), "int8", SAMPLE))
     network_of(folder, shape(), "auto", SAMPLE)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*") if path.is_file()}
-    assert {path.name for path in kept} == {"int8.safetensors", "precision.json"}
+    assert {path.name for path in kept} == {"packed.safetensors", "number_format.json"}
     assert torch.equal(logits(network_of(folder, shape(), "int8", SAMPLE)), first)
     network_of(folder, shape(), "auto", SAMPLE)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -106,10 +60,10 @@ def test_the_choice_and_the_int8_weights_are_kept(folder: ModelFolder, tmp_path:
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("int8.safetensors", lambda data: data[:-100]),
-        ("int8.safetensors", lambda data: data.replace(b"tiny@1", b"other1")),
-        ("precision.json", lambda data: data[:20]),
-        ("precision.json", lambda data: b"[]"),
+        ("packed.safetensors", lambda data: data[:-100]),
+        ("packed.safetensors", lambda data: data.replace(b"tiny@1", b"other1")),
+        ("number_format.json", lambda data: data[:20]),
+        ("number_format.json", lambda data: b"[]"),
     ],
 )
 def test_a_damaged_cache_file_is_made_again_with_one_line_in_the_log(

@@ -21,7 +21,7 @@ TOGETHER: Final = 8
 
 JOB: Final = ("body", "next", "total", "piece", "inputs", "whole", "scales", "width", "rows")
 """The first fields of a job, eight bytes each: the function, the piece that is taken next, how many there are, how many
-are taken at once, and what both kinds of work know. `rows` is the number of tokens. In groups of 8 tokens, the last one of
-which may be incomplete: `whole` is int8 [groups, 8, 32], `scales` float32 [groups, 2, 8], scales and then sums."""
+are taken at once, and what both kinds of work know. `rows` is the number of tokens. For every 8 tokens, of which the
+last may be fewer: `whole` is int8 [groups, 8, 32], `scales` float32 [groups, 2, 8], scales and then sums."""
 QUANTISE_FIELDS: Final = ("weight", "epsilon")
 MULTIPLY_FIELDS: Final = ("weights", "row_scales", "bias", "results", "outputs", "add")

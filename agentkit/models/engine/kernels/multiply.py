@@ -31,6 +31,8 @@ _TILES: Final[dict[Instructions, tuple[int, ...]]] = {
 """Tokens that are computed together: as many as the registers hold."""
 
 
+_AHEAD: Final = 8
+"""Groups; with several tokens the processor itself does not look far enough ahead for what comes from memory."""
 _ENOUGH: Final = 4
 """So many tokens keep the multipliers busy with one sum for each."""
 
@@ -129,6 +131,7 @@ group:
   %a = getelementptr i8, ptr %whole, i64 %a.at
   %s.at = mul i64 %g, {2 * TOGETHER}
   %s = getelementptr float, ptr %scales, i64 %s.at
+{_ahead(bits) if tokens > 1 else ""}
 {_dot_products(bits, tokens)}
 {_scaled(bits, tokens)}
   %g.next = add i64 %g, 1
@@ -141,6 +144,16 @@ end:
 {_results(tokens)}
   ret void
 }}"""
+
+
+def _ahead(bits: Bits) -> str:
+    """Ask for the weights of a later group."""
+    size = BLOCK_BYTES[bits]
+    return "\n".join(
+        f"  %ahead{line} = getelementptr i8, ptr %block, i64 {_AHEAD * size + 64 * line}\n"
+        f"  call void @llvm.prefetch.p0(ptr %ahead{line}, i32 0, i32 3, i32 1)"
+        for line in range(size // 64)
+    )
 
 
 def _dot_products(bits: Bits, tokens: int) -> str:
@@ -180,13 +193,15 @@ def _sum_of(bits: Bits, tokens: int, step: int, quad: int) -> tuple[str, int]:
 
     With few tokens there are two sums for each, so that one does not wait for the other.
     """
-    if bits == 4:
-        order = 2 * step + (quad != step)
-    else:
-        order = step
+    order = 2 * step + (quad != step) if bits == 4 else step
     if tokens >= _ENOUGH:
         return "c", order
     return ("c", "d")[order % 2], order // 2
+
+
+def _total(tokens: int, token: int) -> str:
+    """The name of the sum of a token in this group."""
+    return f"c{token}.7" if tokens >= _ENOUGH else f"t{token}"
 
 
 def _scaled(bits: Bits, tokens: int) -> str:
@@ -213,7 +228,7 @@ def _scaled(bits: Bits, tokens: int) -> str:
             f"  %o{t}.p = getelementptr float, ptr %s, i64 {TOGETHER + t}\n"
             f"  %o{t}.v = load float, ptr %o{t}.p, align 4\n"
             + spread(f"o{t}", "float", f"%o{t}.v")
-            + f"\n  %t{t}.f = sitofp <16 x i32> %{'c' if tokens >= _ENOUGH else 't'}{t}{'.7' if tokens >= _ENOUGH else ''} to <16 x float>\n"
+            + f"\n  %t{t}.f = sitofp <16 x i32> %{_total(tokens, t)} to <16 x float>\n"
             f"  %f{t}.a = call <16 x float> @llvm.fma.v16f32(<16 x float> %t{t}.f, <16 x float> {scale}, "
             f"<16 x float> %f{t})\n"
             f"  %f{t}.next = call <16 x float> @llvm.fma.v16f32(<16 x float> %o{t}, <16 x float> {offset}, "

@@ -48,6 +48,7 @@ declare float @llvm.vector.reduce.fadd.v16f32(float, <16 x float>)
 declare i32 @llvm.vector.reduce.add.v16i32(<16 x i32>)
 declare float @llvm.sqrt.f32(float)
 declare i64 @llvm.umin.i64(i64, i64)
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 declare void @run_on_threads(ptr, ptr, i32, i32)
 """
 
