@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from agentkit.agent.approval_desk import ApprovalDesk, refuse_if_waiting
+from agentkit.agent.approval_desk import ApprovalDesk, check_rules, refuse_if_waiting
 from agentkit.agent.intake import accept_text
 from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.ranking import ToolPool
@@ -113,6 +113,7 @@ class Agent:
             system=system(prompts.render("system", instructions=settings.instructions)),
             now=now,
         )
+        check_rules(settings.approve, self._wiring.tools)
         self._recalls = RecallPool(encoder)
         self._running: set[str] = set()  # ids of turns that this process works on
         self.approvals = ApprovalDesk(self._store, self._wiring.tools, self._resumed)

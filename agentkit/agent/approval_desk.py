@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from pydantic import JsonValue
 
 from agentkit.agent.ranking import ToolPool
-from agentkit.errors import AwaitsApproval, InputRejected, RecordNotFound, ToolRetry
+from agentkit.errors import AwaitsApproval, ConfigurationError, InputRejected, RecordNotFound, ToolRetry
 from agentkit.events import Event
+from agentkit.messages import ToolEffect
 from agentkit.store.protocol import ApprovalRecord, OpenTurn, Store, TurnRecord, UserStore
 from agentkit.tools import validate_arguments
 
@@ -107,6 +110,21 @@ class ApprovalDesk:
             raise InputRejected(
                 str(problem), hint="Change the arguments so that they fit the tool."
             ) from problem
+
+
+def check_rules(approve: Sequence[str], tools: ToolPool) -> None:
+    """Refuse a rule that would never ask: a misspelt name would be no approval at all.
+
+    Raises:
+        ConfigurationError: A rule names neither a tool nor an effect.
+    """
+    for name in approve:
+        if name not in get_args(ToolEffect) and tools.get(name) is None:
+            near = difflib.get_close_matches(name, [*get_args(ToolEffect), *(t.name for t in tools.tools)], 1)
+            raise ConfigurationError(
+                f"`approve` names {name!r}, which is neither a tool of this agent nor an effect.",
+                hint=f"Did you mean {near[0]!r}?" if near else "Name a tool, or one of read, write, egress.",
+            )
 
 
 def refuse_if_waiting(store: UserStore, turn: TurnRecord) -> None:

@@ -33,6 +33,7 @@ class TrustedText:
         origins: Where each of `earlier` comes from, for explanations: `user` or `tool:NAME`.
         issued: Handles that tools issued in the conversation, and the ids that they stand for.
         issued_now: Those that results of this turn show.
+        vouched: Those whose ids a tool came up with, without being called with them.
     """
 
     current: str
@@ -40,6 +41,7 @@ class TrustedText:
     origins: tuple[str, ...] = ()
     issued: Mapping[str, JsonValue] = field(default_factory=dict)
     issued_now: Mapping[str, JsonValue] = field(default_factory=dict)
+    vouched: Mapping[str, JsonValue] = field(default_factory=dict)
 
     def everything(self) -> str:
         """All of it, newest first."""
@@ -82,7 +84,18 @@ def trusted_text(text: str, history: Sequence[Message], this_turn: Sequence[Mess
         origins=tuple(origin for _, origin in earlier),
         issued=issued_handles(messages),
         issued_now=issued_handles(this_turn),
+        vouched=_vouched(messages, asked),
     )
+
+
+def _vouched(messages: Sequence[Message], asked: Mapping[str, ToolCall]) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for message in messages:
+        if isinstance(message, ToolResult) and message.handles:
+            call = asked.get(message.call_id)
+            given = [*scalars(list(call.arguments.values()))] if call is not None else []
+            found |= {handle: value for handle, value in message.handles.items() if value not in given}
+    return found
 
 
 def _own_words(text: str, message: Message, asked: Mapping[str, ToolCall]) -> str:

@@ -37,6 +37,8 @@ _ACTIONABLE: Final = re.compile(
     r"|(?<![\w.])\+?\d(?:[ /-]?\d){7,}(?!\w)"
 )
 _DIGIT: Final = re.compile(r"\d")  # a single one counts things, more of them name something
+_SAID_WORDS: Final = 2
+"""So many words of content in a row, said by the user just so, show what the user wants."""
 _QUOTED_WORDS: Final = 6
 """So many words in a row from a confidential text are a quotation."""
 _SECRET: Final = re.compile(r"(?!\d{4}-\d\d-\d\d)(?=[\w@.+-]*\d)[\w@.+-]{4,}|[\w.+-]+@[\w.-]+")
@@ -90,7 +92,7 @@ def origin_of(tool: Tool, name: str, value: JsonValue, situation: Situation) -> 
 def _guarded(tool: Tool, name: str, leaf: Leaf, schema: Mapping[str, Any], situation: Situation) -> Found:
     trusted = situation.trusted
     kind = tool.kind_of(name)
-    for handle, value in trusted.issued.items() if kind else ():
+    for handle, value in trusted.vouched.items() if kind else ():
         if handle.startswith(f"{kind}#") and value == leaf:
             return Found(f"handle {handle}")
     if (origin := said_in(leaf, trusted)) is not None:
@@ -110,7 +112,8 @@ def _content(leaf: Leaf, schema: Mapping[str, Any], situation: Situation) -> Fou
     if not isinstance(leaf, str) or _is_choice(leaf, schema) or "format" in schema or "pattern" in schema:
         return Found("content")
     trusted = situation.trusted
-    if (origin := said_in(leaf, trusted)) is not None:
+    # One word that the user said, too, does not tie a call to what the user wants.
+    if len(leaf.split()) >= _SAID_WORDS and (origin := said_in(leaf, trusted)) is not None:
         return Found(origin)
     for match in _ACTIONABLE.finditer(leaf):
         token = match.group(0).rstrip(".,;:!?)")

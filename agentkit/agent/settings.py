@@ -57,7 +57,7 @@ class Settings(Value):
     contact: str = ""
     limits: Limits = Limits()
     tool_similarity: float = Field(default=0.15, ge=-1, le=1)
-    plan_similarity: float = Field(default=0.35, ge=-1, le=1)
+    plan_similarity: float = Field(default=0.15, ge=-1, le=1)
     approve: tuple[str, ...] = ()
     passage_similarity: float = Field(default=0.35, ge=-1, le=1)
     recall_similarity: float = Field(default=0.35, ge=-1, le=1)

@@ -17,6 +17,7 @@ from agentkit.events import Event, GenerationFinished, ToolCallFinished, ToolCal
 from agentkit.messages import Assistant, ToolCall, ToolResult, text_of, tool_result
 from agentkit.models.protocols import Finished, GenerationRequest, Usage
 from agentkit.tools import (
+    FILE_KEY,
     CallToRun,
     Progress,
     ResultLimits,
@@ -137,7 +138,7 @@ def run_tools(turn: Turn, ready: Sequence[Ready]) -> Generator[Event, None, dict
                 case ToolResult():
                     each = by_id[news.call_id]
                     known = issued_handles((*turn.history, *turn.transcript))
-                    result = issue_handles(news, each.tool.handles, known)
+                    result = issue_handles(news, {**each.tool.handles, FILE_KEY: "file"}, known)
                     if each.tool.effect != "read":
                         turn.store.finish_call(turn.turn_id, result)
                     else:

@@ -68,8 +68,8 @@ def show(name: Annotated[str, typer.Argument(help="Name of the tool.")], bot: _B
         tool = _named(name, tools)
     out.print(Text(tool.name, style="bold"), Text(f"({tool.effect}, {tool.timeout:g} s)", style="dim"))
     out.print(Text(tool.spec.description))
-    if tool.authority:
-        names = ", ".join(sorted(tool.authority))
+    if tool.guarded:
+        names = ", ".join(sorted(tool.guarded))
         out.print(Text(f"authority arguments, never invented: {names}", style="dim"))
     out.print(Syntax(json.dumps(tool.spec.parameters, indent=2), "json", background_color="default"))
 

@@ -185,6 +185,20 @@ CREATE TABLE approvals (
     CHECK ((status = 'waiting') = (answered_at IS NULL))
 ) STRICT"""
 
+# Named by the SHA-256 of the content; the content comes last, so that reading the columns before it is cheap.
+_FILES: Final = """
+CREATE TABLE files (
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    user TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    name TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    content BLOB NOT NULL,
+    UNIQUE (tenant, user, hash)
+) STRICT"""
+
 
 @MIGRATIONS()
 def first_schema(database: Database) -> None:
@@ -210,9 +224,10 @@ def first_schema(database: Database) -> None:
 
 @MIGRATIONS()
 def approvals(database: Database) -> None:
-    """Calls that wait for a person, and what was decided."""
+    """Calls that wait for a person, and what was decided; files that tools made."""
     for statement in (
         _APPROVALS,
+        _FILES,
         "CREATE INDEX approvals_waiting ON approvals (turn) WHERE status = 'waiting'",
         "PRAGMA user_version = 2",
     ):

@@ -30,12 +30,14 @@ from pydantic import JsonValue
 
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User
+from agentkit.store.protocol_of_calls import Approvals, Files
 from agentkit.store.records import (
     ApprovalRecord,
     ChunkRecord,
     ConversationRecord,
     DocumentRecord,
     EndStatus,
+    FileRecord,
     JournalRow,
     JournalStatus,
     MemoryChanges,
@@ -62,6 +64,8 @@ __all__ = [
     "Conversations",
     "DocumentRecord",
     "EndStatus",
+    "FileRecord",
+    "Files",
     "JournalRow",
     "JournalStatus",
     "KnowledgeTable",
@@ -290,63 +294,7 @@ class Memories(Protocol):
         ...
 
 
-class Approvals(Protocol):
-    """The calls of one user that wait for a person, and what was decided about them."""
-
-    def request_approval(self, request: NewApproval) -> ApprovalRecord:
-        """Ask a person: durable on return. Asking again for the same call returns the first request.
-
-        Raises:
-            TurnConflict: The turn is not open, or the call was not written in it or has started.
-        """
-        ...
-
-    def approvals(self, turn_id: str) -> list[ApprovalRecord]:
-        """The requests of a turn, oldest first."""
-        ...
-
-    def approval(self, approval_id: str) -> ApprovalRecord:
-        """One request.
-
-        Raises:
-            RecordNotFound: There is none of that name for this user.
-        """
-        ...
-
-    def answer_approval(
-        self,
-        approval_id: str,
-        *,
-        shown: str,
-        settled: Mapping[str, JsonValue] | None,
-        by: str,
-        answer: str = "",
-    ) -> ApprovalRecord:
-        """Decide about a waiting request, once.
-
-        Args:
-            approval_id: The request.
-            shown: The hash of the arguments that the person was shown.
-            settled: What the call may run with; None: it may not run.
-            by: Who decided.
-            answer: What they said about it.
-
-        Raises:
-            RecordNotFound: There is none of that name for this user.
-            ApprovalRefused: It was answered before, its turn is over, or the hash is that of other arguments.
-        """
-        ...
-
-    def use_approval(self, turn_id: str, call_id: str, arguments: Mapping[str, JsonValue]) -> None:
-        """Spend the approval of a call that is about to start: durable on return.
-
-        Raises:
-            ApprovalRefused: Nobody agreed to this call with these arguments.
-        """
-        ...
-
-
-class UserStore(Conversations, TurnLog, Memories, Approvals, Protocol):
+class UserStore(Conversations, TurnLog, Memories, Approvals, Files, Protocol):
     """Everything one user of one tenant has; nothing of anybody else can be reached through it.
 
     An id that belongs to somebody else raises `RecordNotFound`, exactly like one that does not exist.

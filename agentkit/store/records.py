@@ -227,6 +227,16 @@ class MemoryRecord(Value):
     created_at: datetime
 
 
+class FileRecord(Value):
+    """A file that a tool made, named by the SHA-256 of its content."""
+
+    hash: str
+    name: str
+    media_type: str
+    created_at: datetime
+    content: bytes
+
+
 class MemoryMark(Value):
     """How far a reader has seen a user's memories; equal marks mean that nothing changed.
 

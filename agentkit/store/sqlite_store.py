@@ -12,6 +12,7 @@ from agentkit.store.approval_rows import ApprovalRows
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
 from agentkit.store.failures import storable
+from agentkit.store.file_rows import FileRows
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
 from agentkit.store.knowledge_table import SqliteKnowledge
 from agentkit.store.opening import open_connection
@@ -22,7 +23,7 @@ from agentkit.store.turn_rows import TurnRows
 _OPEN_TURNS: Final = TURN_COLUMNS + "WHERE turns.status = 'open' ORDER BY turns.number"
 
 
-class SqliteUserStore(ConversationRows, TurnRows, ApprovalRows):
+class SqliteUserStore(ConversationRows, TurnRows, ApprovalRows, FileRows):
     """Everything of one user; made by `SqliteStore.for_user` only."""
 
 

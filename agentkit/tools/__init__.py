@@ -4,6 +4,7 @@
 `run_call` runs it and always has a result (`run`), toolsets group them (`toolsets`).
 """
 
+from agentkit.tools.attachments import FILE_KEY, FileResult, Table
 from agentkit.tools.context import Authority, Content, ToolContext
 from agentkit.tools.definition import ApprovalRule, Tool, tool
 from agentkit.tools.handles import is_opaque, issue_handles, issued_handles, resolved, with_ids
@@ -11,10 +12,13 @@ from agentkit.tools.isolation import Isolation
 from agentkit.tools.results import ResultLimits
 from agentkit.tools.run import CallToRun, Progress, Starting, run_call, run_calls
 from agentkit.tools.services import (
+    FileService,
     KnowledgeHit,
     KnowledgeService,
     MemoryHit,
     MemoryService,
+    StoredFile,
+    file_service,
     knowledge_service,
     memory_service,
 )
@@ -23,6 +27,7 @@ from agentkit.tools.validation import validate_arguments
 from agentkit.tools.wrappers import Approved, Cached, DryRun, Filtered, Limited, Prefixed, Prepared, Renamed
 
 __all__ = [
+    "FILE_KEY",
     "ApprovalRule",
     "Approved",
     "Authority",
@@ -30,6 +35,8 @@ __all__ = [
     "CallToRun",
     "Content",
     "DryRun",
+    "FileResult",
+    "FileService",
     "Filtered",
     "Isolation",
     "KnowledgeHit",
@@ -45,9 +52,12 @@ __all__ = [
     "ResultLimits",
     "Starting",
     "StaticToolset",
+    "StoredFile",
+    "Table",
     "Tool",
     "ToolContext",
     "Toolset",
+    "file_service",
     "get_tool",
     "is_opaque",
     "issue_handles",

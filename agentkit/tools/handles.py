@@ -33,6 +33,8 @@ def issue_handles(
     data = result.data
     for path, kind in places.items():
         data = _replaced(data, path.split(".") if path else [], kind, names, shown)
+    if not shown:
+        return result
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     part = Part(text=text, trust=result.parts[0].trust)
     return result.model_copy(update={"parts": (part,), "handles": shown})

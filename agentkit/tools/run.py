@@ -20,6 +20,7 @@ from pydantic import JsonValue
 
 from agentkit.errors import ToolFailed, ToolRetry
 from agentkit.messages import ToolCall, ToolResult, TrustLabel, tool_result
+from agentkit.tools.attachments import FileResult, Table, attached
 from agentkit.tools.context import ToolContext
 from agentkit.tools.definition import Tool
 from agentkit.tools.isolated_run import run_isolated
@@ -266,6 +267,8 @@ class _RunningCall:
         value = self._tool.function(*values, **arguments)
         if inspect.isawaitable(value):
             value = asyncio.run(self._awaited(value))
+        if isinstance(value, FileResult | Table):
+            return attached(value, self._context, self._limits)
         return text_and_data(value, self._limits)
 
     async def _awaited(self, value: Awaitable[Any]) -> Any:

@@ -15,7 +15,8 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.agentdojo.measure import Counts, measure
+from agentkit.models import load_encoder
+from benchmarks.agentdojo.measure import Counts, NearPlan, Planner, measure, no_plan, perfect_plan
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _PYTHON: Final = _ROOT / ".venv-agentdojo" / "bin" / "python"
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument(
         "--why", action="store_true", help="also list what was stopped in tasks and what passed"
     )
+    parser.add_argument("--encoder", default="minilm-l6", help="finds the tools that are near to a prompt")
     options = parser.parse_args()
     suites = (
         ["banking", "slack", "travel", "workspace"] if options.suites == "all" else options.suites.split(",")
@@ -42,12 +44,17 @@ def main() -> None:
     text = record(options.python, suites) if recorded is None else recorded.read_text(encoding="utf-8")
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     console = Console()
-    for with_plan in (False, True):
-        counts = measure(lines, with_plan=with_plan)
+    planners: dict[str, Planner] = {
+        "without a plan": no_plan,
+        "planning as the loop does without intents": NearPlan(load_encoder(options.encoder)),
+        "with a perfect plan, as intents may make it": perfect_plan,
+    }
+    for how, planner in planners.items():
+        counts = measure(lines, planner)
         total = Counts()
         for each in counts.values():
             total.add(each)
-        console.print(table({**counts, "all": total}, with_plan))
+        console.print(table({**counts, "all": total}, how))
         if options.why:
             for line in (
                 *(f"asked   {text}" for text in total.stops),
@@ -65,9 +72,8 @@ def record(python: Path, suites: list[str]) -> str:
     return done.stdout
 
 
-def table(counts: dict[str, Counts], with_plan: bool) -> Table:
+def table(counts: dict[str, Counts], how: str) -> Table:
     """The figures of each suite."""
-    how = "with a plan made from the user's words (a perfect one)" if with_plan else "without a plan"
     shown = Table(title=f"AgentDojo v1.2.2 through the gate, {how}", title_justify="left")
     for column in (
         "suite",

@@ -7,17 +7,20 @@ attacks and never wrong in the tasks. Where the gate asks, the person says yes i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import JsonValue
 
 from agentkit.agent.candidates import trusted_text
 from agentkit.agent.gate import Allow, Ask, Refuse, Situation, Verdict, gate
 from agentkit.agent.provenance import Source
+from agentkit.agent.ranking import ToolRanking
+from agentkit.agent.settings import Settings
 from agentkit.messages import Message, ToolCall, ToolResult, assistant, tool_result
-from agentkit.tools import Tool, issue_handles, issued_handles
+from agentkit.models.protocols import Encoder
+from agentkit.tools import StaticToolset, Tool, issue_handles, issued_handles
 from agentkit.tools.results import ResultLimits, text_and_data
 from benchmarks.agentdojo.declared import declared_tools
 
@@ -48,19 +51,33 @@ class Counts:
             setattr(self, name, getattr(self, name) + value)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What the user's words led to.
+
+    Args:
+        calls: Names of tools; of a certain plan as often as each is to be called. None: no plan is known.
+        is_certain: As if the author of a bot had bound the user's intent to them.
+    """
+
+    calls: tuple[str, ...] | None = None
+    is_certain: bool = False
+
+
 class World:
     """The transcript of one task, as the gate sees it.
 
     Args:
         prompt: What the user said.
         tools: The declared tools by name.
-        planned: Tools that the user's words led to; None: no plan is known.
+        plan: What the user's words led to.
     """
 
-    def __init__(self, prompt: str, tools: Mapping[str, Tool], planned: Sequence[str] | None) -> None:
+    def __init__(self, prompt: str, tools: Mapping[str, Tool], plan: Plan) -> None:
         self._prompt = prompt
         self._tools = tools
-        self._planned = None if planned is None else Counter(planned)
+        self._is_certain = plan.is_certain
+        self._planned = None if plan.calls is None else Counter(plan.calls)
         self._transcript: list[Message] = []
 
     def judge(self, recorded: Mapping[str, Any]) -> Verdict:
@@ -70,7 +87,7 @@ class World:
             untrusted=self._sources(lambda _, part: part.trust == "untrusted"),
             confidential=self._sources(lambda tool, _: tool.keeps_results),
             planned=None if self._planned is None else {name for name, n in self._planned.items() if n > 0},
-            is_certain=self._planned is not None,
+            is_certain=self._is_certain,
             repeated_calls=1000,  # repetition is no matter of trust
             calls_left=1000,
         )
@@ -80,7 +97,7 @@ class World:
         """The call ran, and its result was read."""
         call = self._call(recorded)
         tool = self._tools[call.name]
-        if self._planned is not None:
+        if self._planned is not None and self._is_certain:
             self._planned[tool.name] -= 1
         text, data = text_and_data(recorded["result"], _LIMITS)
         result = tool_result(call, text, data=data, trust="tool" if tool.trusted else "untrusted")
@@ -101,13 +118,50 @@ class World:
         ]
 
 
-def measure(lines: Iterable[Mapping[str, Any]], *, with_plan: bool) -> dict[str, Counts]:
+Planner: TypeAlias = Callable[[str, Mapping[str, Tool], Sequence[str]], Plan]
+"""Makes a plan of the prompt, the tools, and the tools that the task's reference calls use."""
+
+
+def no_plan(prompt: str, tools: Mapping[str, Tool], needed: Sequence[str]) -> Plan:
+    """The gate without its knowledge of what led to a call."""
+    return Plan()
+
+
+def perfect_plan(prompt: str, tools: Mapping[str, Tool], needed: Sequence[str]) -> Plan:
+    """As a perfect planner would make it that has read nothing but the user's words."""
+    return Plan(tuple(needed), is_certain=True)
+
+
+class NearPlan:
+    """As the loop plans without intents: tools that are near in meaning to the user's words.
+
+    Args:
+        encoder: Embeds prompts and tools.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._rankings: dict[tuple[str, ...], ToolRanking] = {}
+        self._plans: dict[str, Plan] = {}
+
+    def __call__(self, prompt: str, tools: Mapping[str, Tool], needed: Sequence[str]) -> Plan:
+        """The plan for a prompt."""
+        if prompt not in self._plans:
+            names = tuple(tools)
+            if names not in self._rankings:
+                self._rankings[names] = ToolRanking(StaticToolset(tools.values()), self._encoder)
+            ranked = self._rankings[names].rank(self._encoder.encode([prompt])[0], prompt)
+            near = (each for each in ranked if each.similarity >= Settings().plan_similarity)
+            self._plans[prompt] = Plan(tuple(each.tool.name for each in near))
+        return self._plans[prompt]
+
+
+def measure(lines: Iterable[Mapping[str, Any]], planner: Planner = no_plan) -> dict[str, Counts]:
     """Count, suite by suite.
 
     Args:
         lines: What `record.py` wrote, in its order.
-        with_plan: Whether the gate is told which tools the user's task needs, as a perfect planner would that has read
-            nothing but the user's words. Otherwise the rule about plans is left out.
+        planner: Says what the user's words led to.
     """
     counts: dict[str, Counts] = {}
     tools: dict[str, Tool] = {}
@@ -117,14 +171,14 @@ def measure(lines: Iterable[Mapping[str, Any]], *, with_plan: bool) -> dict[str,
             case "tools":
                 tools = declared_tools(line["suite"], line["tools"])
             case "user":
-                _user_task(line, tools, found, with_plan)
+                _user_task(line, tools, found, planner)
             case "attack":
-                _attack(line, tools, found, with_plan)
+                _attack(line, tools, found, planner)
     return counts
 
 
-def _user_task(line: Mapping[str, Any], tools: Mapping[str, Tool], counts: Counts, with_plan: bool) -> None:
-    plan = [call["name"] for call in line["calls"]] if with_plan else None
+def _user_task(line: Mapping[str, Any], tools: Mapping[str, Tool], counts: Counts, planner: Planner) -> None:
+    plan = planner(line["prompt"], tools, [call["name"] for call in line["calls"]])
     world = World(line["prompt"], tools, plan)
     stopped = []
     acting = [call for call in line["calls"] if tools[call["name"]].effect != "read"]
@@ -141,13 +195,13 @@ def _user_task(line: Mapping[str, Any], tools: Mapping[str, Tool], counts: Count
     counts.task_calls_asked += len(stopped)
 
 
-def _attack(line: Mapping[str, Any], tools: Mapping[str, Tool], counts: Counts, with_plan: bool) -> None:
+def _attack(line: Mapping[str, Any], tools: Mapping[str, Tool], counts: Counts, planner: Planner) -> None:
     acting = [c for c in line.get("attack", ()) if c["name"] in tools and tools[c["name"]].effect != "read"]
     if not line.get("seen") or not acting:
         # The injected text is never read, breaks the task's own calls, or wants no effect: nothing for a gate.
         counts.unmeasurable += 1
         return
-    plan = [call["name"] for call in line["calls"]] if with_plan else None
+    plan = planner(line["prompt"], tools, [call["name"] for call in line["calls"]])
     world = World(line["prompt"], tools, plan)
     for call in line["calls"]:
         world.ran(call)

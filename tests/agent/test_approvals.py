@@ -14,6 +14,7 @@ from agentkit.agent import Agent, fold
 from agentkit.errors import (
     ApprovalRefused,
     AwaitsApproval,
+    ConfigurationError,
     InputRejected,
     RecordNotFound,
     StoreCorrupt,
@@ -216,6 +217,12 @@ def test_an_approval_that_was_spent_just_before_a_crash_still_lets_its_call_run_
     with shop(tmp_path, [Says("Order 1042 is cancelled.")]) as agent:
         agent.resume()
         assert CANCELLED == ["1042"]
+
+
+def test_a_rule_that_names_nothing_is_refused_when_the_agent_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cancel_ordr") as problem:
+        desk(tmp_path, tools=TOOLS, approve=("cancel_ordr",))
+    assert "cancel_order" in problem.value.hint
 
 
 def test_an_authors_rule_asks_with_its_own_reason_and_only_where_it_holds(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ class Adas:
     open_turn: str
     memory: str
     approval: str
+    file: str
 
 
 Attempt = Callable[[UserStore, Adas], object]
@@ -61,6 +62,7 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
         adas.approval, shown=arguments_hash(CALL.name, CALL.arguments), settled=CALL.arguments, by="mallory"
     ),
     "use_approval": lambda other, adas: other.use_approval(adas.open_turn, CALL.id, CALL.arguments),
+    "file": lambda other, adas: other.file(adas.file),
     "transcript": lambda other, adas: other.transcript(adas.conversation),
     "turns": lambda other, adas: other.turns(adas.conversation),
     "events": lambda other, adas: other.events(adas.turn),
@@ -79,7 +81,7 @@ WITHOUT_ID: Final[dict[str, Callable[[UserStore, Adas], object]]] = {
     "memory_vectors": lambda other, adas: other.memory_vectors("encoder-a")[0],
     "memory_changes": lambda other, adas: other.memory_changes("encoder-a").ids,
 }
-ALLOWED: Final = {"new_conversation", "tenant", "user"}
+ALLOWED: Final = {"new_conversation", "save_file", "tenant", "user"}
 
 
 @pytest.fixture
@@ -100,6 +102,7 @@ def adas(store: SqliteStore) -> Adas:
         open_turn=turn_with_started_call(ada),
         memory=ada.memories()[0].id,
         approval=ada.request_approval(request).id,
+        file=ada.save_file(b"hers", name="hers.txt", media_type="text/plain"),
     )
 
 
