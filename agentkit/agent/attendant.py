@@ -15,15 +15,26 @@ from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
+from agentkit.agent.approval_desk import refuse_if_waiting
 from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.questions import Questions
 from agentkit.agent.reply import Reply, fold
 from agentkit.agent.turn import Turn, Wiring
-from agentkit.errors import AgentKitError, Busy, LeaseLost, StoreError
+from agentkit.errors import AgentKitError, AwaitsApproval, Busy, LeaseLost, StoreError
 from agentkit.events import ArgumentAsked, Event, IntentAsked, Interrupted, Replied, TextDelta, TurnFinished
 from agentkit.memory import RecallPool
 from agentkit.messages import User, text_of, turns_in_window
-from agentkit.store.protocol import BusyPolicy, Claim, InboxRecord, JournalRow, Lease, Store, UserStore
+from agentkit.store.protocol import (
+    BusyPolicy,
+    Claim,
+    InboxRecord,
+    JournalRow,
+    Lease,
+    OpenTurn,
+    Store,
+    TurnRecord,
+    UserStore,
+)
 
 _SECONDS_BEYOND_A_TURN: Final = 30.0
 """A lease is longer than a turn may take: perceiving and storing are not under the limit."""
@@ -70,6 +81,9 @@ class Attendant:
     ) -> Iterator[Event]:
         """Accept a message, which is stored when this returns, and give the events of its turn."""
         self._give_back_what_is_left(store, conversation)
+        for last in store.turns(conversation, last=1):
+            if last.status == "open":
+                refuse_if_waiting(store, last)
         accepted = store.accept(
             conversation,
             message,
@@ -97,12 +111,25 @@ class Attendant:
         replies = []
         for key in self._store.unattended():
             store = self._store.for_user(key.tenant, key.user)
-            while (claim := self._claim(store, key.conversation_id)) is not None:
-                try:
+            with contextlib.suppress(LeaseLost, AwaitsApproval):
+                while (claim := self._claim(store, key.conversation_id)) is not None:
                     replies.append(fold(self._run(store, claim, {}, settle)))
-                except LeaseLost:
-                    break
         return replies
+
+    def go_on(self, left: OpenTurn) -> Iterator[Event]:
+        """Go on with a turn about which a person decided, and give its events; those that are still to come."""
+        store, turn = self._store.for_user(left.tenant, left.user), left.turn
+        while (claim := self._claim(store, turn.conversation_id, decided=turn.id)) is None:
+            if _is_committed(store, turn):  # somebody else went on with it
+                yield from store.events(turn.id)
+                return
+            with self._ended:
+                self._ended.wait(_LOOK_AGAIN)
+        if claim.turn.turn.id == turn.id:
+            yield from self._run(store, claim, {})
+        else:
+            self._run_for_others(store, claim)
+            yield from store.events(turn.id)
 
     def _answered(
         self, store: UserStore, record: InboxRecord, profile: Mapping[str, JsonValue]
@@ -139,14 +166,26 @@ class Attendant:
             if isinstance(error, StoreError) and not isinstance(error, LeaseLost):
                 raise
 
-    def _claim(self, store: UserStore, conversation: str) -> Claim | None:
+    def _claim(self, store: UserStore, conversation: str, decided: str = "") -> Claim | None:
+        """The lease and what is to be done; None where there is nothing, or somebody else does it.
+
+        Raises:
+            AwaitsApproval: A person has to decide about the open turn first, if it is not the one called `decided`.
+        """
         if (unread := self._unread.pop(conversation, None)) is not None:
             return unread
         self._give_back_what_is_left(store, conversation)
         try:
-            return store.claim(conversation, self._lease_seconds)
+            claim = store.claim(conversation, self._lease_seconds)
         except Busy:
             return None
+        if claim is not None and claim.turn.steps and claim.turn.turn.id != decided:
+            try:
+                refuse_if_waiting(store, claim.turn.turn)
+            except AwaitsApproval:
+                self._give_back(store, claim.lease)
+                raise
+        return claim
 
     def _run(
         self,
@@ -159,7 +198,8 @@ class Attendant:
         self._stops[turn.conversation_id] = turn.stop
         try:
             yield from _until_stopped(turn, self._questions.before(turn, claim.turn.turn.seq))
-            self._questions.note(turn, claim.turn.turn.seq)
+            if turn.committed:
+                self._questions.note(turn, claim.turn.turn.seq)
         except StoreError:
             turn.committed = (
                 True  # what cannot be written cannot be closed either; somebody else does it later
@@ -171,7 +211,9 @@ class Attendant:
             # Ctrl-C, an early close of the stream and errors alike: the accepted message stays, and every
             # call gets a result. Nothing is yielded here.
             try:
-                if not turn.committed:
+                if turn.paused and not turn.committed:
+                    self._give_back(store, claim.lease)
+                elif not turn.committed:
                     commit(
                         turn, turn.wiring.replies.interrupted(), "interrupted", _ending(turn, "closed"), None
                     )
@@ -201,6 +243,10 @@ class Attendant:
             lease=claim.lease,
             settle=settle or (lambda row: None),
         )
+        asked = store.approvals(left.turn.id) if left.steps else []
+        if asked:
+            turn.profile = asked[-1].profile
+        turn.approvals = {each.call.id: each for each in asked}
         turn.recorded = [step.message for step in left.steps]
         turn.journal = {row.call.id: row for row in left.journal}
         return turn
@@ -227,6 +273,10 @@ class Attendant:
         if lease is not None:
             store.release(lease)
             del self._left[conversation]
+
+
+def _is_committed(store: UserStore, turn: TurnRecord) -> bool:
+    return next(each for each in store.turns(turn.conversation_id) if each.id == turn.id).status != "open"
 
 
 def _until_stopped(turn: Turn, pending: ArgumentAsked | IntentAsked | None) -> Iterator[Event]:

@@ -34,7 +34,9 @@ from pydantic import JsonValue
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User
 from agentkit.store.inbox_protocol import Inbox
+from agentkit.store.protocol_of_calls import Approvals, Files
 from agentkit.store.records import (
+    ApprovalRecord,
     Accepted,
     BusyPolicy,
     ChunkRecord,
@@ -46,6 +48,7 @@ from agentkit.store.records import (
     ErasedKinds,
     ErasureReceipt,
     InboxRecord,
+    FileRecord,
     JournalRow,
     JournalStatus,
     Lease,
@@ -53,6 +56,7 @@ from agentkit.store.records import (
     MemoryKind,
     MemoryMark,
     MemoryRecord,
+    NewApproval,
     NewChunk,
     NewDocument,
     NewMemory,
@@ -71,6 +75,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accepted",
+    "ApprovalRecord",
+    "Approvals",
     "BusyPolicy",
     "ChunkRecord",
     "Claim",
@@ -84,6 +90,8 @@ __all__ = [
     "ErasureReceipt",
     "Inbox",
     "InboxRecord",
+    "FileRecord",
+    "Files",
     "JournalRow",
     "JournalStatus",
     "KnowledgeTable",
@@ -93,6 +101,7 @@ __all__ = [
     "MemoryKind",
     "MemoryMark",
     "MemoryRecord",
+    "NewApproval",
     "NewChunk",
     "NewDocument",
     "NewMemory",
@@ -385,7 +394,7 @@ class Erasable(Protocol):
         ...
 
 
-class UserStore(Conversations, Inbox, TurnLog, Memories, Erasable, Protocol):
+class UserStore(Conversations, Inbox, TurnLog, Memories, Approvals, Files, Erasable, Protocol):
     """Everything one user of one tenant has; nothing of anybody else can be reached through it.
 
     An id that belongs to somebody else raises `RecordNotFound`, exactly like one that does not exist.
@@ -427,6 +436,10 @@ class Store(Protocol):
 
         The oldest conversation comes first.
         """
+        ...
+
+    def waiting_approvals(self) -> list[ApprovalRecord]:
+        """Every request that waits for a person, of all users, oldest first."""
         ...
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
