@@ -13,8 +13,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 from agentkit.messages import CallStatus, ToolCall, ToolEffect, ToolResult, TrustLabel, Value
 
 DeclineReason: TypeAlias = Literal["out_of_scope", "no_evidence", "not_answered", "limit"]
-"""Why a turn ended with "I don't know": not a subject of the bot, nothing found, found but it does not answer
-the question, or a limit stopped the run."""
+"""Why the bot does not know: not its subject, nothing found, found but no answer, or a limit stopped the run."""
 
 ReplySource: TypeAlias = Literal[
     "generated",
@@ -27,9 +26,8 @@ ReplySource: TypeAlias = Literal[
     "interrupted",
     "approval",
 ]
-"""Where the words of a reply come from: written by the generator and checked, quoted from evidence, rendered
-from a tool result, a stored answer of an intent, a question for a missing value, a refusal, a hand-off, the note that
-the bot was stopped, or the notice that a person has to agree first."""
+"""Where the words come from: written by the generator and checked, quoted, rendered from a result, a stored answer, a
+question for a value, a refusal, a hand-off, the note that the bot was stopped, or that a person has to agree first."""
 
 
 class _Event(Value):

@@ -9,18 +9,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
 from agentkit.agent.approval_desk import refuse_if_waiting
+from agentkit.agent.leases import Leases
 from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.questions import Questions
 from agentkit.agent.reply import Reply, fold
 from agentkit.agent.turn import Turn, Wiring
-from agentkit.errors import AgentKitError, AwaitsApproval, Busy, LeaseLost, StoreError
+from agentkit.errors import AgentKitError, AwaitsApproval, LeaseLost, StoreError
 from agentkit.events import ArgumentAsked, Event, IntentAsked, Interrupted, Replied, TextDelta, TurnFinished
 from agentkit.memory import RecallPool
 from agentkit.messages import User, text_of, turns_in_window
@@ -29,7 +29,6 @@ from agentkit.store.protocol import (
     Claim,
     InboxRecord,
     JournalRow,
-    Lease,
     OpenTurn,
     Store,
     TurnRecord,
@@ -57,7 +56,7 @@ class Attendant:
         self._wiring = wiring
         self._store = store
         self._recalls = RecallPool(wiring.encoder)
-        self._lease_seconds = wiring.settings.limits.seconds + _SECONDS_BEYOND_A_TURN
+        self._leases = Leases(wiring.settings.limits.seconds + _SECONDS_BEYOND_A_TURN)
         self._ended = threading.Condition()
         self._stops: dict[
             str, threading.Event
@@ -65,9 +64,7 @@ class Attendant:
         self._profiles: dict[
             str, Mapping[str, JsonValue]
         ] = {}  # by conversation: of those who wait for a reply
-        self._unread: dict[str, Claim] = {}  # by conversation: claims of streams that nobody reads yet
         self._questions = Questions()
-        self._left: dict[str, Lease] = {}  # by conversation: leases that could not be given back
 
     def answer(
         self,
@@ -80,7 +77,7 @@ class Attendant:
         profile: Mapping[str, JsonValue] | None,
     ) -> Iterator[Event]:
         """Accept a message, which is stored when this returns, and give the events of its turn."""
-        self._give_back_what_is_left(store, conversation)
+        self._leases.give_back_what_is_left(store, conversation)
         for last in store.turns(conversation, last=1):
             if last.status == "open":
                 refuse_if_waiting(store, last)
@@ -90,16 +87,13 @@ class Attendant:
             client_msg_id=client_msg_id,
             policy=when_busy,
             room=self._wiring.settings.limits.waiting_messages,
-            claim_seconds=self._lease_seconds,
+            claim_seconds=self._leases.seconds,
         )
         if when_busy == "interrupt" and accepted.claim is None and not accepted.again:
             self._stop(conversation)
         events = self._answered(store, accepted.record, dict(profile or {}))
         if accepted.claim is not None:
-            # A stream that nobody reads yet must not hold the conversation: others that wait for it may take the
-            # claim, and with the stream it is given back.
-            self._unread[conversation] = accepted.claim
-            weakref.finalize(events, self._give_back_unread, store, accepted.claim).atexit = False
+            self._leases.lend(events, store, accepted.claim)
         return events
 
     def attend(self, settle: Settle | None = None) -> list[Reply]:
@@ -112,14 +106,14 @@ class Attendant:
         for key in self._store.unattended():
             store = self._store.for_user(key.tenant, key.user)
             with contextlib.suppress(LeaseLost, AwaitsApproval):
-                while (claim := self._claim(store, key.conversation_id)) is not None:
+                while (claim := self._leases.claim(store, key.conversation_id)) is not None:
                     replies.append(fold(self._run(store, claim, {}, settle)))
         return replies
 
     def go_on(self, left: OpenTurn) -> Iterator[Event]:
         """Go on with a turn about which a person decided, and give its events; those that are still to come."""
         store, turn = self._store.for_user(left.tenant, left.user), left.turn
-        while (claim := self._claim(store, turn.conversation_id, decided=turn.id)) is None:
+        while (claim := self._leases.claim(store, turn.conversation_id, decided=turn.id)) is None:
             if _is_committed(store, turn):  # somebody else went on with it
                 yield from store.events(turn.id)
                 return
@@ -141,7 +135,7 @@ class Attendant:
                 if record.turn_id is not None and record.turn_status != "open":
                     yield from store.events(record.turn_id)
                     return
-                claim = self._claim(store, conversation)
+                claim = self._leases.claim(store, conversation)
                 if claim is None or record.turn_id is None:
                     record = store.accepted(
                         record.id
@@ -166,27 +160,6 @@ class Attendant:
             if isinstance(error, StoreError) and not isinstance(error, LeaseLost):
                 raise
 
-    def _claim(self, store: UserStore, conversation: str, decided: str = "") -> Claim | None:
-        """The lease and what is to be done; None where there is nothing, or somebody else does it.
-
-        Raises:
-            AwaitsApproval: A person has to decide about the open turn first, if it is not the one called `decided`.
-        """
-        if (unread := self._unread.pop(conversation, None)) is not None:
-            return unread
-        self._give_back_what_is_left(store, conversation)
-        try:
-            claim = store.claim(conversation, self._lease_seconds)
-        except Busy:
-            return None
-        if claim is not None and claim.turn.steps and claim.turn.turn.id != decided:
-            try:
-                refuse_if_waiting(store, claim.turn.turn)
-            except AwaitsApproval:
-                self._give_back(store, claim.lease)
-                raise
-        return claim
-
     def _run(
         self,
         store: UserStore,
@@ -204,7 +177,7 @@ class Attendant:
             turn.committed = (
                 True  # what cannot be written cannot be closed either; somebody else does it later
             )
-            self._give_back(store, claim.lease)
+            self._leases.give_back(store, claim.lease)
             raise
         finally:
             self._stops.pop(turn.conversation_id, None)
@@ -212,7 +185,7 @@ class Attendant:
             # call gets a result. Nothing is yielded here.
             try:
                 if turn.paused and not turn.committed:
-                    self._give_back(store, claim.lease)
+                    self._leases.give_back(store, claim.lease)
                 elif not turn.committed:
                     commit(
                         turn, turn.wiring.replies.interrupted(), "interrupted", _ending(turn, "closed"), None
@@ -256,23 +229,6 @@ class Attendant:
         stop = self._stops.get(conversation)
         if stop is not None:
             stop.set()
-
-    def _give_back_unread(self, store: UserStore, claim: Claim) -> None:
-        if self._unread.get(claim.lease.conversation_id) is claim:
-            del self._unread[claim.lease.conversation_id]
-            self._give_back(store, claim.lease)
-
-    def _give_back(self, store: UserStore, lease: Lease) -> None:
-        try:
-            store.release(lease)
-        except StoreError:
-            self._left[lease.conversation_id] = lease
-
-    def _give_back_what_is_left(self, store: UserStore, conversation: str) -> None:
-        lease = self._left.get(conversation)
-        if lease is not None:
-            store.release(lease)
-            del self._left[conversation]
 
 
 def _is_committed(store: UserStore, turn: TurnRecord) -> bool:

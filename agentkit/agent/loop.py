@@ -13,8 +13,8 @@ from typing import Literal, assert_never
 
 from agentkit.agent.act import act
 from agentkit.agent.answer import answer_from_passages
-from agentkit.agent.fact_extraction import generated_facts
 from agentkit.agent.calls import Paused
+from agentkit.agent.fact_extraction import generated_facts
 from agentkit.agent.perceive import perceive
 from agentkit.agent.replies import Composed
 from agentkit.agent.route import (

@@ -61,9 +61,14 @@ class ToolPool:
         self._indexes: OrderedDict[tuple[str, ...], _Index] = OrderedDict()
         self._index(toolset.tools())
 
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """All tools, whichever turns may use them."""
+        return self._toolset.tools()
+
     def get(self, name: str) -> Tool | None:
         """The tool called `name`, whichever turns may use it."""
-        return next((tool for tool in self._toolset.tools() if tool.name == name), None)
+        return next((tool for tool in self.tools if tool.name == name), None)
 
     def prepared(self, context: ToolContext) -> ToolRanking:
         """The tools of one turn."""

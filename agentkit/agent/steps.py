@@ -17,7 +17,6 @@ from agentkit.events import Event, GenerationFinished, ToolCallFinished, ToolCal
 from agentkit.messages import Assistant, ToolCall, ToolResult, text_of, tool_result
 from agentkit.models.protocols import Finished, GenerationRequest, Usage
 from agentkit.store.protocol import JournalRow
-from agentkit.tools import ResultLimits, Tool, ToolContext, run_call
 from agentkit.tools import (
     FILE_KEY,
     CallToRun,

@@ -12,7 +12,7 @@ from agentkit.errors import BotFileError
 from agentkit.messages import Value
 from agentkit.remote.mcp import McpSettings
 from agentkit.remote.openapi import ServiceSettings
-from agentkit.store.records import Retention
+from agentkit.store.erasure_records import Retention
 from agentkit.yaml_files import Location, load_yaml, read_yaml
 
 DEFAULT_GENERATOR = "qwen2.5-coder-0.5b"

@@ -11,7 +11,7 @@ import typer
 
 import agentkit
 from agentkit.bot.config import DEFAULT_GENERATOR
-from agentkit.cli import approvals, evaluate, memory, models, new, plugins, tools, trust
+from agentkit.cli import approvals, evaluate, intents, knowledge, memory, models, new, plugins, tools, trust
 from agentkit.cli import bench as bench_command
 from agentkit.cli import chat as chat_command
 from agentkit.cli import demo as demo_command

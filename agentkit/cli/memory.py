@@ -26,8 +26,9 @@ from agentkit.memory import Recall
 from agentkit.memory.export import as_markdown, export_user
 from agentkit.models import load_encoder
 from agentkit.models.paths import cache_folder
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt
 from agentkit.store.protocol import UserStore
-from agentkit.store.records import ErasedKinds, ErasureReceipt, MemoryRecord
+from agentkit.store.records import MemoryRecord
 from agentkit.store.sqlite_store import SqliteStore
 
 app = typer.Typer(

@@ -95,8 +95,8 @@ class EventPrinter:
             case IntentAsked(intents=intents):
                 self._line("asks which", " or ".join(intents))
             case MemoriesRecalled(memories=memories):
-                for memory in memories[:2]:
-                    self._line("recalled", f"“{_short(memory.text, 70)}”  {memory.similarity:.2f}", time)
+                for each in memories[:2]:
+                    self._line("recalled", f"“{_short(each.text, 70)}”  {each.similarity:.2f}", time)
             case PassagesFound(passages=passages):
                 for passage in passages[:2]:
                     place = f"{passage.document} › {passage.heading}"
@@ -127,12 +127,8 @@ class EventPrinter:
             case ArgumentAsked(tool=tool, argument=argument):
                 self._line("asks for", f"{argument} of {tool}")
             case GroundingChecked(supported=supported, unsupported=words):
-                self._line(
-                    "checked",
-                    "every word is in the evidence"
-                    if supported
-                    else f"not in the evidence: {', '.join(words)}",
-                )
+                left = "" if supported else f"not in the evidence: {', '.join(words)}"
+                self._line("checked", left or "every word is in the evidence")
             case LimitReached(limit=limit, detail=detail):
                 self._line("limit", f"{limit}: {detail}", style="yellow")
             case Interrupted(reason=reason):

@@ -11,9 +11,9 @@ from pydantic_core import PydanticSerializationError
 from agentkit.errors import ApprovalRefused, RecordNotFound, StoreCorrupt, TurnConflict
 from agentkit.events import ApprovalReason
 from agentkit.messages import ToolCall
+from agentkit.store.call_records import ApprovalRecord, NewApproval, arguments_hash
 from agentkit.store.connection import Connection, Row
 from agentkit.store.failures import poisoned, storable, unstorable, validated
-from agentkit.store.records import ApprovalRecord, NewApproval, arguments_hash
 from agentkit.store.user_rows import UserRows
 
 _REASONS: Final[TypeAdapter[tuple[ApprovalReason, ...]]] = TypeAdapter(tuple[ApprovalReason, ...])

@@ -18,8 +18,8 @@ from typing import Final
 
 from agentkit.errors import ErasureIncomplete
 from agentkit.store.connection import Connection, Row
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Remnant, Retention
 from agentkit.store.raw_search import RawSearch, pieces_of
-from agentkit.store.records import ErasedKinds, ErasureReceipt, Remnant, Retention
 
 _POLL: Final = 0.05  # seconds between two looks whether a reader has gone
 
@@ -29,8 +29,8 @@ _CONVERSATION_PARTS: Final = (
     ("calls", "SELECT call_id, call FROM journal WHERE conversation = ?"),
     (
         "approvals",
-        "SELECT id, call_id, arguments, hash, reasons, profile, settled, settled_hash, answered_by, answer FROM approvals "
-        "WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
+        "SELECT id, call_id, arguments, hash, reasons, profile, settled, settled_hash, answered_by, answer "
+        "FROM approvals WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     ),
     (
         "steps",

@@ -6,8 +6,8 @@ import hashlib
 from typing import Final
 
 from agentkit.errors import RecordNotFound, StoreCorrupt
+from agentkit.store.call_records import FileRecord
 from agentkit.store.failures import storable, validated
-from agentkit.store.records import FileRecord
 from agentkit.store.user_rows import UserRows
 
 _ADD: Final = """

@@ -33,10 +33,12 @@ from pydantic import JsonValue
 
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User
+from agentkit.store.call_records import ApprovalRecord, FileRecord, NewApproval
+from agentkit.store.calls_protocol import Approvals, Files
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
 from agentkit.store.inbox_protocol import Inbox
-from agentkit.store.protocol_of_calls import Approvals, Files
+from agentkit.store.memory_protocol import Erasable, Memories
 from agentkit.store.records import (
-    ApprovalRecord,
     Accepted,
     BusyPolicy,
     ChunkRecord,
@@ -45,10 +47,7 @@ from agentkit.store.records import (
     ConversationRecord,
     DocumentRecord,
     EndStatus,
-    ErasedKinds,
-    ErasureReceipt,
     InboxRecord,
-    FileRecord,
     JournalRow,
     JournalStatus,
     Lease,
@@ -56,12 +55,10 @@ from agentkit.store.records import (
     MemoryKind,
     MemoryMark,
     MemoryRecord,
-    NewApproval,
     NewChunk,
     NewDocument,
     NewMemory,
     OpenTurn,
-    Retention,
     StepRecord,
     SummaryRecord,
     TurnRecord,
@@ -88,10 +85,10 @@ __all__ = [
     "Erasable",
     "ErasedKinds",
     "ErasureReceipt",
-    "Inbox",
-    "InboxRecord",
     "FileRecord",
     "Files",
+    "Inbox",
+    "InboxRecord",
     "JournalRow",
     "JournalStatus",
     "KnowledgeTable",
@@ -332,64 +329,6 @@ class TurnLog(Protocol):
 
         Raises:
             TurnConflict: The turn is not open, or a call would be left without a result.
-        """
-        ...
-
-
-class Memories(Protocol):
-    """What is remembered of one user across conversations."""
-
-    def add_memory(self, memory: NewMemory) -> str:
-        """Store one memory and return its id."""
-        ...
-
-    def memories(self, kind: MemoryKind | None = None, *, replaced: bool = False) -> list[MemoryRecord]:
-        """All memories, or those of one kind, oldest first.
-
-        Args:
-            kind: Only these.
-            replaced: The facts that a newer one took the place of, too.
-        """
-        ...
-
-    def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
-        """The memories with these ids, replaced ones too, in the order asked; those that are gone are left out."""
-        ...
-
-    def memory_vectors(self, encoder_id: str) -> tuple[tuple[str, ...], Vectors]:
-        """Ids and vectors (float32 [n, dimension]) of the memories that an encoder embedded, oldest first."""
-        ...
-
-    def memory_changes(self, encoder_id: str, since: MemoryMark | None = None) -> MemoryChanges:
-        """What was added since a mark, by any process; cheap when nothing was."""
-        ...
-
-    def set_memory_vectors(self, encoder_id: str, vectors: Mapping[str, Vectors]) -> None:
-        """Give memories (by id) vectors of another encoder, float32 [dimension] each, in one transaction."""
-        ...
-
-    def remove_memory(self, memory_id: str) -> None:
-        """Remove one memory.
-
-        Raises:
-            RecordNotFound: There is no such memory.
-        """
-        ...
-
-
-class Erasable(Protocol):
-    """What one user has can be erased for good."""
-
-    def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
-        """Erase everything of this user, and look into the raw bytes of the files whether anything is left.
-
-        Args:
-            wait: Seconds to wait for others who still read what was there before.
-            beside: Files and folders that may hold copies, caches say; they are searched, not changed.
-
-        Raises:
-            ErasureIncomplete: Everything is deleted, but somebody kept the old pages alive for longer than `wait`.
-                Erasing again finishes it.
         """
         ...
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
-from agentkit.events import ApprovalReason
 from agentkit.messages import (
     Assistant,
     ToolCall,
@@ -43,9 +39,6 @@ result; `unknown`: it was started and a crash hid its outcome, which its result 
 BusyPolicy: TypeAlias = Literal["enqueue", "merge", "interrupt", "reject"]
 """What becomes of a message that comes while the conversation is being answered: it waits for its turn; it waits and is
 answered together with the one ahead of it; it waits and the running turn is asked to stop; it is refused."""
-
-ApprovalStatus: TypeAlias = Literal["waiting", "approved", "changed", "rejected", "used"]
-"""How far a request for approval came."""
 
 MemoryKind: TypeAlias = Literal["message", "fact"]
 """A whole user message, or one sentence that states something."""
@@ -141,64 +134,6 @@ class JournalRow(Value):
     def in_doubt(self) -> bool:
         """Started, without a result, and not harmless to repeat: show it, never run it again."""
         return self.status == "started" and not self.idempotent
-
-
-class NewApproval(Value):
-    """A call that a person has to agree to.
-
-    Args:
-        turn_id: The open turn that waits.
-        call: The call with ids in place of handles: what the person is shown.
-        effect: What its tool does to the world.
-        reasons: Why a person has to agree.
-        profile: What the application knew about the user when the call was written; the turn goes on with it.
-    """
-
-    turn_id: str
-    call: ToolCall
-    effect: ToolEffect
-    reasons: tuple[ApprovalReason, ...]
-    profile: dict[str, JsonValue] = Field(default_factory=dict)
-
-
-class ApprovalRecord(Value):
-    """A request for approval and what became of it.
-
-    Args:
-        id: Names it.
-        tenant, user, conversation_id, turn_id: Whose it is.
-        call: The call that the person is shown.
-        hash: Over the tool and these arguments; an answer names it, so that nobody agrees to something else.
-        effect: What the tool does to the world.
-        reasons: Why a person has to agree.
-        profile: What the application knew about the user.
-        status: `waiting`; `approved`, `changed` or `rejected` once it is answered; `used` when the call has started.
-        settled: The arguments that the call runs with; None until it may run.
-        answered_by: Who answered.
-        answer: What they said.
-    """
-
-    id: str
-    tenant: str
-    user: str
-    conversation_id: str
-    turn_id: str
-    call: ToolCall
-    hash: str
-    effect: ToolEffect
-    reasons: tuple[ApprovalReason, ...]
-    profile: dict[str, JsonValue]
-    status: ApprovalStatus
-    settled: dict[str, JsonValue] | None
-    answered_by: str
-    answer: str
-    created_at: datetime
-
-
-def arguments_hash(tool: str, arguments: Mapping[str, JsonValue]) -> str:
-    """SHA-256 over a tool's name and arguments; the order of names does not matter."""
-    text = json.dumps([tool, dict(arguments)], sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class OpenTurn(Value):
@@ -309,16 +244,6 @@ class SummaryRecord(Value):
     trust: TrustLabel
 
 
-class FileRecord(Value):
-    """A file that a tool made, named by the SHA-256 of its content."""
-
-    hash: str
-    name: str
-    media_type: str
-    created_at: datetime
-    content: bytes
-
-
 class MemoryMark(Value):
     """How far a reader has seen a user's memories; equal marks mean that nothing changed.
 
@@ -365,71 +290,6 @@ class MemoryChanges:
 
 DocumentKind: TypeAlias = Literal["text", "pairs"]
 """`pairs`: each chunk is an answer, and its heading is the question."""
-
-
-class ErasedKinds(Value):
-    """How many rows of each kind were erased, or would be."""
-
-    conversations: int = 0
-    turns: int = 0
-    steps: int = 0
-    calls: int = 0
-    approvals: int = 0
-    events: int = 0
-    waiting: int = 0
-    summaries: int = 0
-    messages: int = 0
-    facts: int = 0
-    files: int = 0
-
-
-class Retention(Value):
-    """For how many days each kind is kept; None: for ever.
-
-    Args:
-        conversations: Whole conversations, since their last turn; what is remembered of them stays.
-        events: Traces of turns.
-        messages: Remembered messages.
-        facts: Remembered facts.
-        replaced: Facts that a newer one took the place of, since they were stored.
-    """
-
-    conversations: float | None = Field(default=None, ge=0)
-    events: float | None = Field(default=None, ge=0)
-    messages: float | None = Field(default=None, ge=0)
-    facts: float | None = Field(default=None, ge=0)
-    replaced: float | None = Field(default=None, ge=0)
-
-
-class Remnant(Value):
-    """A file that still holds something of what was erased, and how many pieces of it."""
-
-    path: Path
-    pieces: int
-
-
-class ErasureReceipt(Value):
-    """What was erased, where it was searched for afterwards, and what cannot be reached. It holds no content.
-
-    Args:
-        erased: Counts.
-        searched: Files whose raw bytes were searched.
-        bytes_searched: Their size.
-        pieces: How many pieces of erased text were searched for.
-        remnants: Where something was found that no living row explains; empty is the promise.
-        rewritten: Whether every page of the file had to be written anew to reach that.
-        not_reached: Files beside the database that look like copies of it.
-        seconds: What overwriting and searching took.
-    """
-
-    erased: ErasedKinds
-    searched: tuple[Path, ...]
-    bytes_searched: int
-    pieces: int
-    remnants: tuple[Remnant, ...]
-    rewritten: bool
-    not_reached: tuple[Path, ...]
-    seconds: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from agentkit.store.approval_rows import ApprovalRows
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
 from agentkit.store.erasure import Eraser
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
 from agentkit.store.failures import storable, validated
 from agentkit.store.file_rows import FileRows
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
@@ -21,7 +22,7 @@ from agentkit.store.inbox_rows import InboxRows
 from agentkit.store.knowledge_table import SqliteKnowledge
 from agentkit.store.opening import open_connection
 from agentkit.store.protocol import ApprovalRecord, KnowledgeTable, OpenTurn, UserStore
-from agentkit.store.records import ConversationKey, ErasedKinds, ErasureReceipt, Lease, Retention
+from agentkit.store.records import ConversationKey, Lease
 from agentkit.store.turn_reading import TURN_COLUMNS
 from agentkit.store.user_rows import Sources, is_held
 from agentkit.store.workers import this_worker

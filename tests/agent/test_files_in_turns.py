@@ -11,7 +11,7 @@ import pytest
 from agentkit.agent import Agent
 from agentkit.errors import RecordNotFound
 from agentkit.messages import ToolResult, text_of
-from agentkit.testing import Calls, Says
+from agentkit.testing import Calls, Says, ScriptStep
 from agentkit.tools import Authority, FileResult, Table, Tool, ToolContext, file_service, tool
 from tests.agent.desk import desk
 
@@ -47,7 +47,7 @@ def results(agent: Agent) -> list[ToolResult]:
 
 
 def test_a_file_is_kept_and_read_again_by_its_handle(tmp_path: Path) -> None:
-    steps = [
+    steps: list[ScriptStep] = [
         Calls([("make_report", {})]),
         Calls([("read_report", {"file": "file#1"})]),
         Says("report.pdf holds bytes."),

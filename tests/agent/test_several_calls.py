@@ -8,7 +8,7 @@ from pathlib import Path
 from agentkit.agent import Limits
 from agentkit.events import ToolCallFinished, ToolProgress
 from agentkit.messages import ToolResult
-from agentkit.testing import Calls, Says
+from agentkit.testing import Calls, Says, ScriptStep
 from agentkit.tools import Tool, ToolContext, tool
 from tests.agent.desk import desk
 from tests.agent.shop_tools import OrderId, cancel_order, track_parcel
@@ -28,7 +28,7 @@ def meeting(people: int) -> Tool:
 
 def test_calls_of_one_reply_run_at_the_same_time_and_each_has_its_result(tmp_path: Path) -> None:
     both = Calls([("find_order", {"order_id": "1042"}), ("find_order", {"order_id": "1057"})])
-    steps = [both, Says("order 1042 is found")]
+    steps: list[ScriptStep] = [both, Says("order 1042 is found")]
     with desk(tmp_path, steps, tools=[meeting(2)], bound=False) as agent:
         agent.ask("find the order 1042 and the order 1057", user="ada")
         store = agent.store.for_user("default", "ada")
@@ -72,7 +72,7 @@ def test_progress_is_an_event_while_the_tool_runs_and_part_of_the_trace(tmp_path
         assert seen.wait(10)
         return f"order {order_id} is in the books"
 
-    steps = [Calls([("search", {"order_id": "1042"})]), Says("order 1042 is in the books")]
+    steps: list[ScriptStep] = [Calls([("search", {"order_id": "1042"})]), Says("order 1042 is in the books")]
     with desk(tmp_path, steps, tools=[search], bound=False) as agent:
         for event in agent.stream("search for the order 1042", user="ada"):
             if isinstance(event, ToolProgress):

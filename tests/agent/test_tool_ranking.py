@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from agentkit.agent.ranking import ToolRanking, shortlist
+from agentkit.agent.ranking import ToolPool, shortlist
 from agentkit.events import ToolsOffered
 from agentkit.messages import ToolSpec
 from agentkit.models.protocols import GenerationRequest
-from agentkit.testing import Calls, HashingEncoder, Says, ScriptedGenerator
-from agentkit.tools import StaticToolset, Tool, tool
+from agentkit.testing import Calls, HashingEncoder, Says, ScriptedGenerator, ScriptStep
+from agentkit.tools import StaticToolset, Tool, ToolContext, tool
 from tests.agent.desk import desk
 
 ENCODER = HashingEncoder(256)
@@ -35,14 +35,14 @@ TOOLS = [named(subject) for subject in SUBJECTS]
 
 
 def test_words_tell_tools_apart_that_mean_the_same() -> None:
-    ranking = ToolRanking(StaticToolset(TOOLS), ENCODER)
+    ranking = ToolPool(StaticToolset(TOOLS), ENCODER).prepared(ToolContext(user_id="ada"))
     text = "what about the old chair"
     ranked = ranking.rank(ENCODER.encode(["something else"])[0], text)
     assert ranked[0].tool.name == "old_chair"
 
 
 def test_the_prompt_holds_the_nearest_in_their_stable_order_and_what_was_used_stays() -> None:
-    ranking = ToolRanking(StaticToolset(TOOLS), ENCODER)
+    ranking = ToolPool(StaticToolset(TOOLS), ENCODER).prepared(ToolContext(user_id="ada"))
     text = "the blue sofa"
     ranked = ranking.rank(ENCODER.encode([text])[0], text, {"red_lamp", "old_lamp", "new_lamp", "red_table"})
     chosen = [tool.name for tool in ranking.for_prompt(ranked, 4)]
@@ -54,7 +54,7 @@ def test_the_prompt_holds_the_nearest_in_their_stable_order_and_what_was_used_st
 
 
 def test_what_is_in_the_prompt_is_what_may_be_called(tmp_path: Path) -> None:
-    steps = [
+    steps: list[ScriptStep] = [
         Calls([("old_chair", {})]),
         Says("the old chair is there"),
         Calls([("blue_sofa", {})]),

@@ -133,7 +133,7 @@ class Connection:
         """
 
         async def told(progress: float, total: float | None, message: str | None) -> None:
-            report(" ".join([f"{progress:g}" + (f" of {total:g}" if total else ""), message or ""]).strip())
+            report(_progress(progress, total, message))
 
         async def called(client: Client) -> types.CallToolResult:
             return await client.call_tool(tool, arguments, progress_callback=told)
@@ -215,14 +215,8 @@ class Connection:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            loop = self._loop = asyncio.new_event_loop()
-
-            def run() -> None:
-                loop.run_forever()
-                loop.run_until_complete(loop.shutdown_asyncgens())
-                loop.close()
-
-            threading.Thread(target=run, name=f"mcp {self._name}", daemon=True).start()
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=_run, args=(self._loop,), name=f"mcp {self._name}", daemon=True).start()
         return self._loop
 
     def _waited(self, work: Coroutine[Any, Any, T], seconds: float, cancelled: threading.Event | None) -> T:
@@ -254,6 +248,16 @@ class Connection:
             self._session = None
         session.end(self._loop)
         self._ending = [each for each in (*self._ending, session) if not each.is_over]
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+def _progress(done: float, total: float | None, message: str | None) -> str:
+    return " ".join([f"{done:g}" + (f" of {total:g}" if total else ""), message or ""]).strip()
 
 
 def _error(

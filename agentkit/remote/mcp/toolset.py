@@ -169,7 +169,11 @@ class McpToolset(Toolset):
             if each.name not in off:
                 self._add(each, made)
         if self._settings.resources:
-            made |= {tool.name: tool for tool in self._resource_tools() if tool.name not in made}
+            made |= {
+                tool.name: tool
+                for tool in _resource_tools(self.name, self._asked, self._made)
+                if tool.name not in made
+            }
         for why_off in self._problems.values():
             _logger.warning("MCP server %s: %s", self.name, why_off)
         self._tools = tuple(made.values())
@@ -222,31 +226,40 @@ class McpToolset(Toolset):
             timeout=self._settings.timeout + self._settings.start_timeout,
         )
 
-    def _resource_tools(self) -> Sequence[Tool]:
-        def list_resources(context: ToolContext, /) -> Any:
-            return [
-                {"uri": each.uri, "name": each.name, "description": clean_text(each.description, 200)}
-                for each in self._asked(context, lambda client: client.list_resources()).resources[
-                    :_MOST_LISTED
-                ]
-            ]
-
-        def read_resource(context: ToolContext, /, uri: str) -> str:
-            found = self._asked(context, lambda client: client.read_resource(uri))
-            return "\n".join(getattr(each, "text", f"[{each.mime_type}]") for each in found.contents)
-
-        one = {"type": "object", "properties": {"uri": {"type": "string"}}, "required": ["uri"]}
-        listing = self._made("list_resources", f"List what can be read from {self.name}.", {}, list_resources)
-        reading = self._made(
-            "read_resource", f"Read one of the resources of {self.name}.", one, read_resource
-        )
-        return listing, reading
-
     def _asked(self, context: ToolContext, question: Any) -> Any:
         try:
             return self.connection.ask(question, "give its resources", cancelled=context.cancelled)
         except ToolServerError as problem:
             raise ToolFailed(problem.message) from problem
+
+
+def _resource_tools(
+    server: str, asked: Callable[[ToolContext, Any], Any], made: Callable[[str, str, Any, Any], Tool]
+) -> Sequence[Tool]:
+    """Tools that list and read the resources of a server.
+
+    Args:
+        server: Its name.
+        asked: Asks it.
+        made: Makes a tool of name, description, schema and function.
+    """
+
+    def list_resources(context: ToolContext, /) -> Any:
+        listed = asked(context, lambda client: client.list_resources()).resources[:_MOST_LISTED]
+        return [
+            {"uri": each.uri, "name": each.name, "description": clean_text(each.description, 200)}
+            for each in listed
+        ]
+
+    def read_resource(context: ToolContext, /, uri: str) -> str:
+        found = asked(context, lambda client: client.read_resource(uri))
+        return "\n".join(getattr(each, "text", f"[{each.mime_type}]") for each in found.contents)
+
+    one = {"type": "object", "properties": {"uri": {"type": "string"}}, "required": ["uri"]}
+    return (
+        made("list_resources", f"List what can be read from {server}.", {}, list_resources),
+        made("read_resource", f"Read one of the resources of {server}.", one, read_resource),
+    )
 
 
 def _message(role: str, text: str) -> Message:

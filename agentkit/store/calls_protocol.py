@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
-from agentkit.store.records import ApprovalRecord, FileRecord, NewApproval
+from agentkit.store.call_records import ApprovalRecord, FileRecord, NewApproval
 
 
 class Approvals(Protocol):
