@@ -244,8 +244,7 @@ class Connection:
         """Have a session end in its own time."""
         if session is None or self._loop is None:
             return
-        if self._session is session:
-            self._session = None
+        self._session = None if self._session is session else self._session
         session.end(self._loop)
         self._ending = [each for each in (*self._ending, session) if not each.is_over]
 
