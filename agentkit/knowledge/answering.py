@@ -115,23 +115,16 @@ def answer_from_evidence(
     started = time.perf_counter()
     vector = encoder.encode([question])[0] if question_vector is None else question_vector
     if (stored := _stored_answer(vector, evidence, encoder)) is not None:
-        answer, sure = stored
-        judged = AnswerabilityJudged(
-            answerable=True, probability=sure, judge="stored question", milliseconds=_since(started)
-        )
-        return GroundedAnswer(answer.text.strip(), False, "quoted", (answer.source,), (judged,), sure)
+        return _as_stored(*stored, started)
     cut = [(each, part) for each in evidence for part in pieces(readable(each.text))]
     passages = compare(vector, [part for _, part in cut], encoder, [each.title for each, _ in cut])
     parts = [(each.source, part) for each, part in cut]
     kept = _affordable(passages)
     judgement = judge.judge(question, [passages[index] for index in kept])
-    judged = AnswerabilityJudged(
-        answerable=judgement.answerable,
-        probability=judgement.probability,
-        judge=judgement.judge,
-        milliseconds=_since(started),
-    )
     sure = judgement.probability
+    judged = AnswerabilityJudged(
+        answerable=judgement.answerable, probability=sure, judge=judgement.judge, milliseconds=_since(started)
+    )
     if not judgement.answerable or judgement.best is None:
         refusal = prompts.render("reply_declined", reason="not_answered", contact=contact).strip()
         return GroundedAnswer(refusal, True, "declined", (), (judged,), sure)
@@ -164,6 +157,14 @@ def _stored_answer(
     if sure < _SAME_QUESTION or sure - max(others, default=-1.0) < _CLEARLY:
         return None
     return stored[best], sure
+
+
+def _as_stored(answer: Evidence, sure: float, started: float) -> GroundedAnswer:
+    """The answer to a stored question, as it stands."""
+    judged = AnswerabilityJudged(
+        answerable=True, probability=sure, judge="stored question", milliseconds=_since(started)
+    )
+    return GroundedAnswer(answer.text.strip(), False, "quoted", (answer.source,), (judged,), sure)
 
 
 class _Writer:

@@ -13,7 +13,7 @@ from agentkit.knowledge.chunking import VERSION, Chunk, chunk_blocks, chunk_mark
 from agentkit.knowledge.decoding import LONGEST, LONGEST_TEXT, decode, read_bytes
 
 if TYPE_CHECKING:
-    from agentkit.store.records import DocumentKind
+    from agentkit.store.knowledge_records import DocumentKind
 
 _MARKDOWN: Final = (".md", ".markdown")
 _HTML: Final = (".html", ".htm", ".xhtml")

@@ -18,8 +18,8 @@ from agentkit.knowledge.search import PassageSearch
 from agentkit.knowledge.vectors import ExactVectors, VectorSearch
 from agentkit.models.progress import Progress, Silent, task
 from agentkit.models.protocols import Encoder
+from agentkit.store.knowledge_records import DocumentRecord
 from agentkit.store.protocol import KnowledgeTable, NewChunk, NewDocument
-from agentkit.store.records import DocumentRecord
 
 if TYPE_CHECKING:
     from agentkit.models.protocols import Vectors

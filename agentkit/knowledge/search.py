@@ -20,7 +20,7 @@ from agentkit.store.protocol import KnowledgeTable
 
 if TYPE_CHECKING:
     from agentkit.models.protocols import Vectors
-    from agentkit.store.records import ChunkRecord
+    from agentkit.store.knowledge_records import ChunkRecord
 
 WORDS_WEIGHT: Final = 0.04
 """What a point of BM25 is worth in cosine similarity. Chosen on half of the SciFact train claims, 400 questions of

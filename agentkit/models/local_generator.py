@@ -244,18 +244,23 @@ class LocalGenerator:
     def _finished(self, request: GenerationRequest, reply: _Reply, usage: Usage, limit: int) -> Finished:
         finish, calls = reply.finish, isinstance(request.constraint, CallTools)
         assert finish is not None
-        satisfied = reply.complete or (calls and reply.released)
-        if finish == "length" and not satisfied and not isinstance(request.constraint, FreeText):
-            raise ConstraintUnmet(
-                f"the reply cannot satisfy its constraint within {limit} tokens",
-                hint="Allow more tokens, or bound the lengths of strings and lists in the schema.",
-                cut=True,
-            )
+        _check_satisfied(request, reply, limit)
         if finish == "stop":
             self.codec.remember_reply(reply.ids)
         message = self.dialect.parse(reply.released) if calls else assistant(reply.released)
         measured = tuple(reply.log_probabilities) if request.log_probabilities else ()
         return Finished(message, reply.released, finish, usage, measured)
+
+
+def _check_satisfied(request: GenerationRequest, reply: _Reply, limit: int) -> None:
+    """Refuse a reply that a limit cut before it satisfied its constraint; whole calls before the cut are enough."""
+    satisfied = reply.complete or (isinstance(request.constraint, CallTools) and reply.released)
+    if reply.finish == "length" and not satisfied and not isinstance(request.constraint, FreeText):
+        raise ConstraintUnmet(
+            f"the reply cannot satisfy its constraint within {limit} tokens",
+            hint="Allow more tokens, or bound the lengths of strings and lists in the schema.",
+            cut=True,
+        )
 
 
 def _network(

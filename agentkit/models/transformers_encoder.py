@@ -112,7 +112,7 @@ class TransformersEncoder:
             self._recall(keys, found)
         wanted = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         encodings = {key: self._encoding(_without_surrogates(text)) for key, text in wanted.items()}
-        for batch in self._batches(encodings):
+        for batch in _batches(encodings):
             with self._lock:
                 # Another thread may have embedded some of them in the meantime.
                 self._recall(batch, found)
@@ -149,7 +149,7 @@ class TransformersEncoder:
                 found = {key: self._states[key] for key in keys if key in self._states}
         wanted = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         encodings = {key: self._encoding(_without_surrogates(text)) for key, text in wanted.items()}
-        for batch in self._batches(encodings):
+        for batch in _batches(encodings):
             with self._lock:
                 chosen = [encodings[key] for key in batch]
                 _, kept, _ = self._run(chosen, layer)
@@ -207,17 +207,6 @@ class TransformersEncoder:
                 return encoding
             length *= 4
 
-    def _batches(self, encodings: dict[bytes, Encoding]) -> Iterator[list[bytes]]:
-        """Keys in batches of texts of similar length, so that little is computed on padding."""
-        batch: list[bytes] = []
-        for key in sorted(encodings, key=lambda key: len(encodings[key].ids)):
-            if batch and (len(batch) + 1) * len(encodings[key].ids) > _BATCH_TOKENS:
-                yield batch
-                batch = []
-            batch.append(key)
-        if batch:
-            yield batch
-
     def _embed(self, keys: Sequence[bytes], encodings: Sequence[Encoding]) -> list[Row]:
         import torch
 
@@ -250,6 +239,18 @@ class TransformersEncoder:
         with torch.inference_mode():
             hidden, kept = self._model(ids, mask, keep)
         return hidden, hidden if kept is None else kept, mask
+
+
+def _batches(encodings: dict[bytes, Encoding]) -> Iterator[list[bytes]]:
+    """Keys in batches of texts of similar length, so that little is computed on padding."""
+    batch: list[bytes] = []
+    for key in sorted(encodings, key=lambda key: len(encodings[key].ids)):
+        if batch and (len(batch) + 1) * len(encodings[key].ids) > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(key)
+    if batch:
+        yield batch
 
 
 def _key(text: str) -> bytes:

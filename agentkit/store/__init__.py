@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentkit.store.knowledge_records import NewChunk, NewDocument
 from agentkit.store.protocol import KnowledgeTable, Store, UserStore
-from agentkit.store.records import JournalRow, MemoryRecord, NewChunk, NewDocument, NewMemory, OpenTurn
+from agentkit.store.records import JournalRow, MemoryRecord, NewMemory, OpenTurn
 
 if TYPE_CHECKING:
     from agentkit.store.sqlite_store import SqliteStore

@@ -11,7 +11,7 @@ from agentkit.store.connection import Connection, Row
 from agentkit.store.failures import storable, validated
 from agentkit.store.full_text import match_any, searchable
 from agentkit.store.identifiers import Clock
-from agentkit.store.records import ChunkRecord, DocumentRecord, NewChunk, NewDocument
+from agentkit.store.knowledge_records import ChunkRecord, DocumentRecord, NewChunk, NewDocument
 from agentkit.store.vectors import from_blobs, to_blob
 
 if TYPE_CHECKING:

@@ -1,25 +1,15 @@
-"""Memories and knowledge of an in-memory store; the protocol describes every method."""
+"""Memories of an in-memory store; the protocol describes every method."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy
 
-from agentkit.errors import RecordNotFound, StoreError
-from agentkit.store.records import (
-    ChunkRecord,
-    DocumentRecord,
-    MemoryChanges,
-    MemoryHead,
-    MemoryKind,
-    MemoryMark,
-    MemoryRecord,
-    NewChunk,
-    NewMemory,
-)
-from agentkit.testing.in_memory_rows import InMemoryData, KnowledgeData, MemoryData, UserData, storable_text
+from agentkit.errors import RecordNotFound
+from agentkit.store.records import MemoryChanges, MemoryHead, MemoryKind, MemoryMark, MemoryRecord, NewMemory
+from agentkit.testing.in_memory_rows import MemoryData, UserData, stacked, storable_text
 
 if TYPE_CHECKING:
     from agentkit.store.records import Vectors
@@ -66,7 +56,7 @@ class InMemoryMemories(UserData):
                 complete=complete,
                 ids=tuple(each.record.id for each in mine),
                 heads=tuple(self._head(each.record) for each in mine),
-                vectors=_stacked([each.vector for each in mine if each.vector is not None]),
+                vectors=stacked([each.vector for each in mine if each.vector is not None]),
                 stale=len(new) - len(mine),
             )
 
@@ -134,104 +124,3 @@ class InMemoryMemories(UserData):
         vector = None if memory.vector is None else numpy.array(memory.vector, dtype=numpy.float32)
         self._mine()[record.id] = MemoryData(record, vector)
         return record.id
-
-
-class InMemoryKnowledge:
-    """Implements `protocol.KnowledgeTable`.
-
-    Args:
-        data: All data.
-        tenant: Whose documents.
-        collection: Under which name.
-        is_closed: Whether the store was closed.
-    """
-
-    def __init__(
-        self, data: InMemoryData, tenant: str, collection: str, is_closed: Callable[[], bool]
-    ) -> None:
-        self._data = data
-        self._key = (storable_text(tenant, "the tenant's name"), storable_text(collection, "the collection"))
-        self._is_closed = is_closed
-
-    def documents(self) -> list[DocumentRecord]:
-        """All documents, by path."""
-        with self._data.lock:
-            return [record for _, record in sorted(self._mine().documents.items())]
-
-    def replace_document(
-        self, path: str, content_hash: str, chunks: Sequence[NewChunk], *, encoder_id: str
-    ) -> None:
-        """Store a document in place of an earlier one of the same path."""
-        for text in (path, *(text for chunk in chunks for text in (chunk.heading, chunk.text))):
-            storable_text(text, "a document")
-        with self._data.lock:
-            mine = self._mine()
-            self._drop(mine, path)
-            mine.documents[path] = DocumentRecord(
-                path=path,
-                content_hash=content_hash,
-                encoder_id=encoder_id,
-                chunks=len(chunks),
-                updated_at=self._data.clock(),
-            )
-            for seq, chunk in enumerate(chunks):
-                self._data.chunks_made += 1
-                record = ChunkRecord(
-                    id=self._data.chunks_made,
-                    document=path,
-                    seq=seq,
-                    heading=chunk.heading,
-                    text=chunk.text,
-                    start=chunk.start,
-                    end=chunk.end,
-                )
-                mine.chunks[record.id] = (record, numpy.array(chunk.vector, dtype=numpy.float32))
-            mine.version += 1
-
-    def remove_document(self, path: str) -> None:
-        """Remove a document and its chunks."""
-        with self._data.lock:
-            mine = self._mine()
-            if path not in mine.documents:
-                raise RecordNotFound(f"There is no document {path!r} in {self._key[1]!r}.")
-            self._drop(mine, path)
-            mine.version += 1
-
-    def chunk_vectors(self, encoder_id: str) -> tuple[tuple[int, ...], Vectors]:
-        """Ids and vectors of the chunks of an encoder, by path and seq."""
-        with self._data.lock:
-            mine = self._mine()
-            of_encoder = [each for each in mine.documents.values() if each.encoder_id == encoder_id]
-            paths = {document.path for document in of_encoder}
-            chunks = [each for each in mine.chunks.values() if each[0].document in paths]
-            chunks.sort(key=lambda each: (each[0].document, each[0].seq))
-            return tuple(record.id for record, _ in chunks), _stacked([vector for _, vector in chunks])
-
-    def chunks(self, ids: Iterable[int]) -> list[ChunkRecord]:
-        """The chunks with these ids, in the order asked."""
-        with self._data.lock:
-            mine, asked = self._mine(), list(ids)
-            for number in asked:
-                if number not in mine.chunks:
-                    raise RecordNotFound(f"There is no chunk {number} in {self._key[1]!r}.")
-            return [mine.chunks[number][0] for number in asked]
-
-    def version(self) -> int:
-        """Grows with every write."""
-        with self._data.lock:
-            return self._mine().version
-
-    def _mine(self) -> KnowledgeData:
-        if self._is_closed():
-            raise StoreError("The store is closed.", hint="Open it again.")
-        return self._data.knowledge.setdefault(self._key, KnowledgeData())
-
-    @staticmethod
-    def _drop(mine: KnowledgeData, path: str) -> None:
-        mine.documents.pop(path, None)
-        for number in [number for number, (record, _) in mine.chunks.items() if record.document == path]:
-            del mine.chunks[number]
-
-
-def _stacked(vectors: Sequence[Vectors]) -> Vectors:
-    return numpy.stack(vectors) if vectors else numpy.zeros((0, 0), dtype=numpy.float32)

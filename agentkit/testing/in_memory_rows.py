@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import numpy
 from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError
 
@@ -17,11 +18,10 @@ from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolResult, User, dump_message
 from agentkit.store.call_records import ApprovalRecord, FileRecord, NewApproval
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
+from agentkit.store.knowledge_records import ChunkRecord, DocumentRecord
 from agentkit.store.records import (
     BusyPolicy,
-    ChunkRecord,
     ConversationRecord,
-    DocumentRecord,
     JournalRow,
     Lease,
     MemoryRecord,
@@ -252,3 +252,8 @@ def check_storable(value: Message | ToolCall | Event | NewApproval) -> None:
 def usage_of(usage: object) -> dict[str, JsonValue]:
     """What a step cost, as a copy."""
     return dict(usage) if usage else {}  # type: ignore[call-overload]
+
+
+def stacked(vectors: Sequence[Vectors]) -> Vectors:
+    """float32 [n, dimension], [0, 0] without vectors."""
+    return numpy.stack(vectors) if vectors else numpy.zeros((0, 0), dtype=numpy.float32)

@@ -12,7 +12,7 @@ from agentkit.store.protocol import KnowledgeTable, UserStore
 from agentkit.store.records import ConversationKey, Lease, OpenTurn
 from agentkit.testing.in_memory_calls import InMemoryApprovals, InMemoryFiles
 from agentkit.testing.in_memory_erasure import InMemoryErasure, expire, receipt
-from agentkit.testing.in_memory_memories import InMemoryKnowledge
+from agentkit.testing.in_memory_knowledge import InMemoryKnowledge
 from agentkit.testing.in_memory_rows import InMemoryData, loaded, storable_text
 from agentkit.testing.in_memory_turns import InMemoryConversations, InMemoryInbox
 

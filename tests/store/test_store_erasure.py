@@ -41,7 +41,19 @@ OF_USERS = {
     "approvals",
     "files",
 }
-OF_BOTS = {"documents", "chunks", "knowledge_versions", "_sqlite_migrations", "sqlite_sequence"}
+OF_BOTS = {
+    "documents",
+    "document_tags",
+    "chunks",
+    "chunk_words",
+    "chunk_words_config",  # this and the following: FTS5's own of `chunk_words`
+    "chunk_words_data",
+    "chunk_words_docsize",
+    "chunk_words_idx",
+    "knowledge_versions",
+    "_sqlite_migrations",
+    "sqlite_sequence",
+}
 
 
 def raw(folder: Path) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from agentkit.errors import StoreCorrupt, StoreError
 from agentkit.messages import assistant, text_of, unanswered_calls, user
 from agentkit.store.driver import sqlite3
+from agentkit.store.protocol import NewDocument
 from agentkit.store.recovery import recover
 from agentkit.store.sqlite_store import SqliteStore
 from tests.store.samples import CALL, DONE, finish, open_store, say, turn_with_started_call
@@ -35,7 +36,7 @@ def filled(folder: Path, turns: int = 60) -> Path:
         ada = store.for_user("shop", "ada")
         turn_with_started_call(ada)
         ada.accept(ada.new_conversation(), user("waiting"))
-        store.knowledge("shop").replace_document("a.md", "hash", [], encoder_id="e")
+        store.knowledge("shop").replace_documents([NewDocument("a.md", "hash", "e", [])])
     return folder / "agentkit.db"
 
 

@@ -109,11 +109,8 @@ class Kernels:
         groups, outputs = weights.shape[1], ROWS * weights.shape[0]
         width = GROUP * groups
         _check(inputs, (rows, 2 * width if before == "gated" else width))
-        for tensor, shape in ((row_scales, (outputs,)), (bias, (outputs,)), (onto, (rows, outputs))):
-            if tensor is not None:
-                _check(tensor, shape)
-        if norm is not None:
-            _check(norm[0], (width,))
+        scaled = None if norm is None else norm[0]
+        _check_each((row_scales, (outputs,)), (bias, (outputs,)), (onto, (rows, outputs)), (scaled, (width,)))
         eights = -(-rows // TOGETHER)
         whole = torch.empty(eights, groups, TOGETHER, GROUP, dtype=torch.int8)
         scales = torch.empty(eights, groups, 2, TOGETHER)
@@ -172,6 +169,12 @@ def _features(chosen: Instructions) -> str:
         return features + ",-prefer-256-bit"
     without = ["avx512f"] + (["avxvnni"] if chosen == "avx2" else [])
     return features + "".join(f",-{name}" for name in without)
+
+
+def _check_each(*expected: tuple[torch.Tensor | None, tuple[int, ...]]) -> None:
+    for tensor, shape in expected:
+        if tensor is not None:
+            _check(tensor, shape)
 
 
 def _check(tensor: torch.Tensor, shape: tuple[int, ...]) -> None:
