@@ -24,6 +24,7 @@ from agentkit.events import load_event
 from agentkit.messages import Assistant, ToolCall, User, Value, assistant, dump_message, load_message
 from agentkit.store import migrations
 from agentkit.store.driver import sqlite3
+from agentkit.store.full_text import searchable
 from agentkit.store.identifiers import new_id
 from agentkit.store.opening import open_connection
 from agentkit.store.turn_reading import USAGE
@@ -64,6 +65,7 @@ _WITHOUT_OWNER: Final = (
     "DELETE FROM leases WHERE conversation NOT IN (SELECT number FROM conversations)",
     "UPDATE memories SET turn = NULL WHERE turn NOT IN (SELECT number FROM turns)",
     "DELETE FROM chunks WHERE document NOT IN (SELECT number FROM documents)",
+    "DELETE FROM document_tags WHERE document NOT IN (SELECT number FROM documents)",
 )
 
 # A step is missing in between or at the end of what its calls need, or a call has lost its row.
@@ -101,6 +103,11 @@ _MEND: Final = (
 _CLOSE_TORN: Final = """
 UPDATE turns SET status = 'interrupted', reply = ?, finished_at = created_at
 WHERE status = 'open' AND number IN (SELECT number FROM torn)"""
+
+# The index of words, in tables of FTS5's own, is made again of the chunks that were saved.
+_WORDS: Final = "chunk_words"
+_CHUNKS: Final = "SELECT number, heading, text FROM chunks"
+_ADD_WORDS: Final = "INSERT INTO chunk_words (rowid, heading, text) VALUES (?, ?, ?)"
 
 _COUNT_TORN: Final = "SELECT count(*) FROM torn"
 
@@ -162,12 +169,13 @@ def _salvage(copy: Path, new: Path, damaged: Path) -> Recovered:
         known = _tables(source, damaged)
         database.execute("PRAGMA foreign_keys = OFF")
         with connection.writing("recover"):
-            for name in migrations.table_names():
+            names = [each for each in migrations.table_names() if not each.startswith(_WORDS)]
+            for name in names:
                 gaps[name] = 0
                 found = _rows(source.table(name), gaps) if name in known else iter(())
                 refused += _copy_rows(found, database.table(name))
             torn = _make_whole(database)
-            rows = {name: database.table(name).count for name in migrations.table_names()}
+            rows = {name: database.table(name).count for name in names}
         database.execute("PRAGMA foreign_keys = ON")
     return Recovered(path=new, rows=rows, gaps=gaps, refused=refused, torn=torn)
 
@@ -320,4 +328,6 @@ def _make_whole(database: Database) -> int:
     database.execute(_CLOSE_TORN, [dump_message(assistant())])
     for statement in _MEND:
         database.execute(statement)
+    for number, heading, text in database.execute(_CHUNKS).fetchall():
+        database.execute(_ADD_WORDS, (number, searchable(heading), searchable(text)))
     return torn

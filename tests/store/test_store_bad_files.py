@@ -14,7 +14,7 @@ import pytest
 
 from agentkit.errors import StoreCorrupt, StoreError, StoreLocked, StoreTooNew
 from agentkit.messages import user
-from agentkit.store import migrations
+from agentkit.store import migrations, opening
 from agentkit.store.sqlite_store import SqliteStore
 from tests.store.process import AS_AN_ORDINARY_USER, SAY_SOMETHING, folder_for_everybody, run
 from tests.store.samples import open_store, say
@@ -275,7 +275,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         assert store.problems() == []
 
 
-def test_a_damaged_page_is_reported_as_damage(tmp_path: Path) -> None:
+def test_a_damaged_page_is_reported_as_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "agentkit.db"
     with open_store(tmp_path) as store:
         ada = store.for_user("shop", "ada")
@@ -283,9 +283,14 @@ def test_a_damaged_page_is_reported_as_damage(tmp_path: Path) -> None:
         for number in range(30):
             say(ada, conversation, f"message {number} " * 50)
     content = bytearray(path.read_bytes())
-    for page in range(40, len(content) // 4096):
+    for page in range(48, len(content) // 4096):
         content[page * 4096 : page * 4096 + 64] = bytes([page % 251]) * 64
     path.write_bytes(content)
+    with pytest.raises(StoreCorrupt, match=r"agentkit\.db is damaged"):
+        open_store(tmp_path)
+    # A start that has no time to look at every page: what is damaged is found when it is read.
+    monkeypatch.setattr(opening, "_CHECK_SECONDS", -1.0)
+    monkeypatch.setattr(opening, "_CHECK_STEP", 1)
     with open_store(tmp_path) as store:
         assert store.problems() != []
         ada = store.for_user("shop", "ada")

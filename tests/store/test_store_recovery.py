@@ -12,10 +12,10 @@ import pytest
 from agentkit.errors import StoreCorrupt, StoreError
 from agentkit.messages import assistant, text_of, unanswered_calls, user
 from agentkit.store.driver import sqlite3
-from agentkit.store.protocol import NewDocument
+from agentkit.store.protocol import NewChunk, NewDocument
 from agentkit.store.recovery import recover
 from agentkit.store.sqlite_store import SqliteStore
-from tests.store.samples import CALL, DONE, finish, open_store, say, turn_with_started_call
+from tests.store.samples import CALL, DONE, finish, open_store, say, turn_with_started_call, unit
 
 _PAGE = 4096
 
@@ -36,7 +36,13 @@ def filled(folder: Path, turns: int = 60) -> Path:
         ada = store.for_user("shop", "ada")
         turn_with_started_call(ada)
         ada.accept(ada.new_conversation(), user("waiting"))
-        store.knowledge("shop").replace_documents([NewDocument("a.md", "hash", "e", [])])
+        store.knowledge("shop").replace_documents(
+            [
+                NewDocument(
+                    "a.md", "hash", "e", [NewChunk("Wood", "oak chairs", 0, 10, unit(1, 0))], tags=("wood",)
+                )
+            ]
+        )
     return folder / "agentkit.db"
 
 
@@ -94,7 +100,12 @@ def test_a_sound_database_is_saved_whole(whole: Path, tmp_path: Path) -> None:
         ada = store.for_user("shop", "ada")
         assert (ada.transcript(conversation), ada.memories(), store.open_turns()) == (said, memories, left)
         assert ada.waiting(ada.conversations()[2].id) == waiting
-        assert len(store.knowledge("shop").documents()) == 1
+        table = store.knowledge("shop")
+        assert [each.tags for each in table.documents()] == [("wood",)]
+        found = [number for number, _ in table.chunks_with_words(["chair"], 9)]
+        assert [each.text for each in table.chunks(found)] == ["oak chairs"]
+        table.remove_documents(["a.md"])
+        assert table.chunks_with_words(["chair"], 9) == []
     assert problems_of(tmp_path / "new.db") == []
 
 
