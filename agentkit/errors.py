@@ -17,10 +17,13 @@
     │   ├── ModelRefused           files that are not loaded: pickles, remote code, damaged
     │   └── ModelServerError       a model server that is not there, refuses, fails or sends nonsense
     ├── RequestError               the caller of one turn
+    │   ├── ApprovalRefused        an approval that cannot be given: answered before, or for other arguments
     │   ├── Busy                   the conversation is being answered elsewhere
+    │   │   └── AwaitsApproval     its last turn waits for a person to decide about a call
     │   ├── ContextOverflow        what must be in the prompt does not fit the context window
     │   └── InputRejected          a message that cannot be accepted
     ├── ScenarioFailed             a scripted conversation did not go as it says
+    ├── ToolServerError            a server of tools that does not start, answer or keep to its protocol
     └── StoreError                 the person who looks after the database
         ├── ErasureIncomplete      what was deleted can still be read in the file
         ├── LeaseLost              another worker answers the conversation; nothing was written
@@ -164,6 +167,24 @@ class Busy(RequestError):
     """The conversation is already being answered."""
 
 
+class AwaitsApproval(Busy):
+    """The last turn of the conversation waits for a person to decide about a call.
+
+    Args:
+        message: Which call of which tool.
+        hint: How it is decided.
+        approvals: The ids of what is waited for.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", approvals: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.approvals = approvals
+
+
+class ApprovalRefused(RequestError):
+    """An approval that cannot be given: it was answered before, its turn is over, or the arguments are others."""
+
+
 class ContextOverflow(RequestError):
     """The system prompt and the last user message alone do not fit the context window."""
 
@@ -186,6 +207,10 @@ class ErasureIncomplete(StoreError):
 
 class LeaseLost(StoreError):
     """Another worker answers the conversation now, so what this one wanted to write was refused."""
+
+
+class ToolServerError(AgentKitError):
+    """A server of tools does not start, does not answer or sends what it must not; the message names it."""
 
 
 class RecordNotFound(StoreError):

@@ -13,15 +13,21 @@ from pydantic import Field, JsonValue, TypeAdapter
 from agentkit.messages import CallStatus, ToolCall, ToolEffect, ToolResult, TrustLabel, Value
 
 DeclineReason: TypeAlias = Literal["out_of_scope", "no_evidence", "not_answered", "limit"]
-"""Why a turn ended with "I don't know": not a subject of the bot, nothing found, found but it does not answer
-the question, or a limit stopped the run."""
+"""Why the bot does not know: not its subject, nothing found, found but no answer, or a limit stopped the run."""
 
 ReplySource: TypeAlias = Literal[
-    "generated", "quoted", "template", "stored_answer", "question", "declined", "hand_off", "interrupted"
+    "generated",
+    "quoted",
+    "template",
+    "stored_answer",
+    "question",
+    "declined",
+    "hand_off",
+    "interrupted",
+    "approval",
 ]
-"""Where the words of a reply come from: written by the generator and checked, quoted from evidence, rendered
-from a tool result, a stored answer of an intent, a question for a missing value, a refusal, a hand-off, the note that
-the bot was stopped."""
+"""Where the words come from: written by the generator and checked, quoted, rendered from a result, a stored answer, a
+question for a value, a refusal, a hand-off, the note that the bot was stopped, or that a person has to agree first."""
 
 
 class _Event(Value):
@@ -211,12 +217,91 @@ class ArgumentAsked(_Event):
     known: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+class ArgumentOrigin(Value):
+    """Where the value of an argument comes from: `user`, `tool:NAME`, `handle order#7`, `choice`, `settled` in an
+    earlier question, `content` in the model's own words, or the text of unknown origin that says it."""
+
+    argument: str
+    origin: str
+
+
+class ApprovalReason(Value):
+    """Why a person has to agree to a call.
+
+    Args:
+        rule: The rule of the gate.
+        text: What it found, for the person who decides.
+        argument: The argument that it is about, if it is about one.
+    """
+
+    rule: Literal["provenance", "plan", "confidentiality", "approve"]
+    text: str
+    argument: str | None = None
+
+
+class CallChecked(_Event):
+    """The gate looked at a call and let it through, or stopped it until a person agrees.
+
+    Args:
+        call: The call with ids in place of handles.
+        effect: What its tool does to the world.
+        origins: Where its arguments come from.
+        reasons: Why a person has to agree; empty: nobody has to.
+    """
+
+    type: Literal["call_checked"] = "call_checked"
+    call: ToolCall
+    effect: ToolEffect
+    origins: tuple[ArgumentOrigin, ...] = ()
+    reasons: tuple[ApprovalReason, ...] = ()
+
+
+class ApprovalRequested(_Event):
+    """A call waits for a person; the request is durable. `call` holds the exact arguments."""
+
+    type: Literal["approval_requested"] = "approval_requested"
+    approval_id: str
+    call: ToolCall
+    effect: ToolEffect
+    reasons: tuple[ApprovalReason, ...]
+
+
+class ApprovalAnswered(_Event):
+    """A person decided about a call.
+
+    Args:
+        approval_id: The request.
+        decision: What was decided.
+        by: Who decided.
+        reason: What they said about it.
+        arguments: What the call runs with, if it runs.
+    """
+
+    type: Literal["approval_answered"] = "approval_answered"
+    approval_id: str
+    decision: Literal["approved", "rejected", "changed"]
+    by: str
+    reason: str = ""
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class ToolProgress(_Event):
+    """What a running tool told of itself: how far it is, or what it found so far."""
+
+    type: Literal["tool_progress"] = "tool_progress"
+    call_id: str
+    name: str
+    text: str
+
+
 class CallRefused(_Event):
     """The gate stopped a call before it ran."""
 
     type: Literal["call_refused"] = "call_refused"
     call: ToolCall
-    rule: Literal["unknown_tool", "schema", "provenance", "repeated", "limit"]
+    rule: Literal[
+        "unknown_tool", "schema", "permission", "budget", "repeated", "provenance", "rejected", "limit"
+    ]
     reason: str
 
 
@@ -258,6 +343,14 @@ class Replied(_Event):
     citations: tuple[str, ...] = ()
 
 
+class TurnPaused(_Event):
+    """The turn waits for a person to decide about calls; it goes on when they did, in any process."""
+
+    type: Literal["turn_paused"] = "turn_paused"
+    turn_id: str
+    approvals: tuple[str, ...]
+
+
 class TurnFinished(_Event):
     """The turn is committed."""
 
@@ -278,13 +371,18 @@ Event: TypeAlias = Annotated[
     | GroundingChecked
     | ToolCallStarted
     | ToolCallFinished
+    | ToolProgress
     | ArgumentAsked
+    | CallChecked
+    | ApprovalRequested
+    | ApprovalAnswered
     | CallRefused
     | LimitReached
     | Interrupted
     | Declined
     | HandedOff
     | Replied
+    | TurnPaused
     | TurnFinished,
     Field(discriminator="type"),
 ]

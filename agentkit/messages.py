@@ -98,6 +98,8 @@ class ToolResult(Value):
     parts: tuple[Part, ...]
     data: JsonValue = None
     """The result as JSON where the tool returned more than text; templates read it, models see `parts`."""
+    handles: dict[str, JsonValue] = Field(default_factory=dict)
+    """Short names such as `order#7` that this result introduced, and the ids that they stand for."""
 
 
 Message: TypeAlias = Annotated[System | User | Assistant | ToolResult, Field(discriminator="role")]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from agentkit.agent.approval_desk import ApprovalDesk, check_rules
 from agentkit.agent.attendant import Attendant, Settle
 from agentkit.agent.intake import accept_text
-from agentkit.agent.ranking import ToolRanking
+from agentkit.agent.ranking import ToolPool
 from agentkit.agent.replies import Replies
 from agentkit.agent.reply import Reply, fold
 from agentkit.agent.settings import Settings
@@ -75,7 +76,7 @@ class Agent:
         self._wiring = Wiring(
             generator=generator,
             encoder=encoder,
-            tools=ToolRanking(toolset, encoder),
+            tools=ToolPool(toolset, encoder),
             intents=intents,
             bindings=bindings or {},
             knowledge=knowledge,
@@ -86,7 +87,9 @@ class Agent:
             system=system(prompts.render("system", instructions=settings.instructions)),
             now=now,
         )
+        check_rules(settings.approve, self._wiring.tools)
         self._attendant = Attendant(self._wiring, self._store)
+        self.approvals = ApprovalDesk(self._store, self._wiring.tools, self._attendant.go_on)
 
     @property
     def store(self) -> Store:
@@ -147,6 +150,8 @@ class Agent:
 
         Raises:
             InputRejected: The message is empty or too long; nothing was stored.
+            AwaitsApproval: A person has to decide about a call of the last turn first; nothing was stored. The stream
+                raises it where the message came before that call: then it is stored and waits, too.
             Busy: Too many messages wait, or the policy is `reject`; nothing was stored.
             ContextOverflow: Instructions and message do not fit the model; the message is stored.
             RecordNotFound: No such conversation of this user.
@@ -169,6 +174,8 @@ class Agent:
 
         What other processes are answering is left to them. Recorded steps are read back, not run again. A call with
         an effect that was started and has no result is never repeated, unless its tool is idempotent.
+
+        What waits for a person goes on waiting.
 
         Args:
             settle: Asks a person about such a call: True, it was done; False, it was not; None, nobody knows, so

@@ -9,21 +9,31 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
+from agentkit.agent.approval_desk import refuse_if_waiting
+from agentkit.agent.leases import Leases
 from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.questions import Questions
 from agentkit.agent.reply import Reply, fold
 from agentkit.agent.turn import Turn, Wiring
-from agentkit.errors import AgentKitError, Busy, LeaseLost, StoreError
+from agentkit.errors import AgentKitError, AwaitsApproval, LeaseLost, StoreError
 from agentkit.events import ArgumentAsked, Event, IntentAsked, Interrupted, Replied, TextDelta, TurnFinished
 from agentkit.memory import RecallPool
 from agentkit.messages import User, text_of, turns_in_window
-from agentkit.store.protocol import BusyPolicy, Claim, InboxRecord, JournalRow, Lease, Store, UserStore
+from agentkit.store.protocol import (
+    BusyPolicy,
+    Claim,
+    InboxRecord,
+    JournalRow,
+    OpenTurn,
+    Store,
+    TurnRecord,
+    UserStore,
+)
 
 _SECONDS_BEYOND_A_TURN: Final = 30.0
 """A lease is longer than a turn may take: perceiving and storing are not under the limit."""
@@ -46,7 +56,7 @@ class Attendant:
         self._wiring = wiring
         self._store = store
         self._recalls = RecallPool(wiring.encoder)
-        self._lease_seconds = wiring.settings.limits.seconds + _SECONDS_BEYOND_A_TURN
+        self._leases = Leases(wiring.settings.limits.seconds + _SECONDS_BEYOND_A_TURN)
         self._ended = threading.Condition()
         self._stops: dict[
             str, threading.Event
@@ -54,9 +64,7 @@ class Attendant:
         self._profiles: dict[
             str, Mapping[str, JsonValue]
         ] = {}  # by conversation: of those who wait for a reply
-        self._unread: dict[str, Claim] = {}  # by conversation: claims of streams that nobody reads yet
         self._questions = Questions()
-        self._left: dict[str, Lease] = {}  # by conversation: leases that could not be given back
 
     def answer(
         self,
@@ -69,23 +77,23 @@ class Attendant:
         profile: Mapping[str, JsonValue] | None,
     ) -> Iterator[Event]:
         """Accept a message, which is stored when this returns, and give the events of its turn."""
-        self._give_back_what_is_left(store, conversation)
+        self._leases.give_back_what_is_left(store, conversation)
+        for last in store.turns(conversation, last=1):
+            if last.status == "open":
+                refuse_if_waiting(store, last)
         accepted = store.accept(
             conversation,
             message,
             client_msg_id=client_msg_id,
             policy=when_busy,
             room=self._wiring.settings.limits.waiting_messages,
-            claim_seconds=self._lease_seconds,
+            claim_seconds=self._leases.seconds,
         )
         if when_busy == "interrupt" and accepted.claim is None and not accepted.again:
             self._stop(conversation)
         events = self._answered(store, accepted.record, dict(profile or {}))
         if accepted.claim is not None:
-            # A stream that nobody reads yet must not hold the conversation: others that wait for it may take the
-            # claim, and with the stream it is given back.
-            self._unread[conversation] = accepted.claim
-            weakref.finalize(events, self._give_back_unread, store, accepted.claim).atexit = False
+            self._leases.lend(events, store, accepted.claim)
         return events
 
     def attend(self, settle: Settle | None = None) -> list[Reply]:
@@ -97,12 +105,25 @@ class Attendant:
         replies = []
         for key in self._store.unattended():
             store = self._store.for_user(key.tenant, key.user)
-            while (claim := self._claim(store, key.conversation_id)) is not None:
-                try:
+            with contextlib.suppress(LeaseLost, AwaitsApproval):
+                while (claim := self._leases.claim(store, key.conversation_id)) is not None:
                     replies.append(fold(self._run(store, claim, {}, settle)))
-                except LeaseLost:
-                    break
         return replies
+
+    def go_on(self, left: OpenTurn) -> Iterator[Event]:
+        """Go on with a turn about which a person decided, and give its events; those that are still to come."""
+        store, turn = self._store.for_user(left.tenant, left.user), left.turn
+        while (claim := self._leases.claim(store, turn.conversation_id, decided=turn.id)) is None:
+            if _is_committed(store, turn):  # somebody else went on with it
+                yield from store.events(turn.id)
+                return
+            with self._ended:
+                self._ended.wait(_LOOK_AGAIN)
+        if claim.turn.turn.id == turn.id:
+            yield from self._run(store, claim, {})
+        else:
+            self._run_for_others(store, claim)
+            yield from store.events(turn.id)
 
     def _answered(
         self, store: UserStore, record: InboxRecord, profile: Mapping[str, JsonValue]
@@ -114,7 +135,7 @@ class Attendant:
                 if record.turn_id is not None and record.turn_status != "open":
                     yield from store.events(record.turn_id)
                     return
-                claim = self._claim(store, conversation)
+                claim = self._leases.claim(store, conversation)
                 if claim is None or record.turn_id is None:
                     record = store.accepted(
                         record.id
@@ -139,15 +160,6 @@ class Attendant:
             if isinstance(error, StoreError) and not isinstance(error, LeaseLost):
                 raise
 
-    def _claim(self, store: UserStore, conversation: str) -> Claim | None:
-        if (unread := self._unread.pop(conversation, None)) is not None:
-            return unread
-        self._give_back_what_is_left(store, conversation)
-        try:
-            return store.claim(conversation, self._lease_seconds)
-        except Busy:
-            return None
-
     def _run(
         self,
         store: UserStore,
@@ -159,19 +171,22 @@ class Attendant:
         self._stops[turn.conversation_id] = turn.stop
         try:
             yield from _until_stopped(turn, self._questions.before(turn, claim.turn.turn.seq))
-            self._questions.note(turn, claim.turn.turn.seq)
+            if turn.committed:
+                self._questions.note(turn, claim.turn.turn.seq)
         except StoreError:
             turn.committed = (
                 True  # what cannot be written cannot be closed either; somebody else does it later
             )
-            self._give_back(store, claim.lease)
+            self._leases.give_back(store, claim.lease)
             raise
         finally:
             self._stops.pop(turn.conversation_id, None)
             # Ctrl-C, an early close of the stream and errors alike: the accepted message stays, and every
             # call gets a result. Nothing is yielded here.
             try:
-                if not turn.committed:
+                if turn.paused and not turn.committed:
+                    self._leases.give_back(store, claim.lease)
+                elif not turn.committed:
                     commit(
                         turn, turn.wiring.replies.interrupted(), "interrupted", _ending(turn, "closed"), None
                     )
@@ -201,6 +216,10 @@ class Attendant:
             lease=claim.lease,
             settle=settle or (lambda row: None),
         )
+        asked = store.approvals(left.turn.id) if left.steps else []
+        if asked:
+            turn.profile = asked[-1].profile
+        turn.approvals = {each.call.id: each for each in asked}
         turn.recorded = [step.message for step in left.steps]
         turn.journal = {row.call.id: row for row in left.journal}
         return turn
@@ -211,22 +230,9 @@ class Attendant:
         if stop is not None:
             stop.set()
 
-    def _give_back_unread(self, store: UserStore, claim: Claim) -> None:
-        if self._unread.get(claim.lease.conversation_id) is claim:
-            del self._unread[claim.lease.conversation_id]
-            self._give_back(store, claim.lease)
 
-    def _give_back(self, store: UserStore, lease: Lease) -> None:
-        try:
-            store.release(lease)
-        except StoreError:
-            self._left[lease.conversation_id] = lease
-
-    def _give_back_what_is_left(self, store: UserStore, conversation: str) -> None:
-        lease = self._left.get(conversation)
-        if lease is not None:
-            store.release(lease)
-            del self._left[conversation]
+def _is_committed(store: UserStore, turn: TurnRecord) -> bool:
+    return next(each for each in store.turns(turn.conversation_id) if each.id == turn.id).status != "open"
 
 
 def _until_stopped(turn: Turn, pending: ArgumentAsked | IntentAsked | None) -> Iterator[Event]:

@@ -8,14 +8,15 @@ is not unlikely but impossible.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import JsonValue
 
-from agentkit.messages import Assistant, Message, Part, System, ToolResult, ToolSpec, User
-from agentkit.tools import Tool
+from agentkit.messages import Assistant, Message, Part, System, ToolCall, ToolResult, ToolSpec, User
+from agentkit.tools import Tool, is_opaque, issued_handles
 
 _EMAIL: Final = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _FORMATS: Final[Mapping[str, str]] = {"email": _EMAIL, "date": r"\d{4}-\d{2}-\d{2}"}
@@ -29,10 +30,18 @@ class TrustedText:
     Args:
         current: What the user says in this message.
         earlier: Earlier trusted texts of the conversation, newest first.
+        origins: Where each of `earlier` comes from, for explanations: `user` or `tool:NAME`.
+        issued: Handles that tools issued in the conversation, and the ids that they stand for.
+        issued_now: Those that results of this turn show.
+        vouched: Those whose ids a tool came up with, without being called with them.
     """
 
     current: str
     earlier: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    issued: Mapping[str, JsonValue] = field(default_factory=dict)
+    issued_now: Mapping[str, JsonValue] = field(default_factory=dict)
+    vouched: Mapping[str, JsonValue] = field(default_factory=dict)
 
     def everything(self) -> str:
         """All of it, newest first."""
@@ -58,13 +67,65 @@ class Narrowed:
 
 def trusted_text(text: str, history: Sequence[Message], this_turn: Sequence[Message] = ()) -> TrustedText:
     """Collect the parts of a transcript that a user or a trusted tool is the source of, newest first."""
+    messages = (*history, *this_turn)
+    asked = {call.id: call for m in messages if isinstance(m, Assistant) for call in m.calls}
     earlier = [
-        part.text
-        for message in (*history, *this_turn)
+        (
+            _own_words(part.text, message, asked),
+            f"tool:{message.name}" if isinstance(message, ToolResult) else "user",
+        )
+        for message in messages
         for part in _parts(message)
-        if part.trust != "untrusted"
-    ]
-    return TrustedText(current=text, earlier=tuple(reversed(earlier)))
+        if part.trust in ("user", "tool")
+    ][::-1]
+    return TrustedText(
+        current=text,
+        earlier=tuple(text for text, _ in earlier),
+        origins=tuple(origin for _, origin in earlier),
+        issued=issued_handles(messages),
+        issued_now=issued_handles(this_turn),
+        vouched=_vouched(messages, asked),
+    )
+
+
+def _vouched(messages: Sequence[Message], asked: Mapping[str, ToolCall]) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for message in messages:
+        if isinstance(message, ToolResult) and message.handles:
+            call = asked.get(message.call_id)
+            given = [*scalars(list(call.arguments.values()))] if call is not None else []
+            found |= {handle: value for handle, value in message.handles.items() if value not in given}
+    return found
+
+
+def _own_words(text: str, message: Message, asked: Mapping[str, ToolCall]) -> str:
+    """What a tool says of its own: without the arguments that it was called with, which it may only repeat, and
+    without handles, since the 7 of `order#7` is no number that anybody said."""
+    if not isinstance(message, ToolResult):
+        return text
+    for handle in sorted(message.handles, key=len, reverse=True):
+        text = text.replace(handle, "")
+    call = asked.get(message.call_id)
+    for value in scalars(list(call.arguments.values()) if call is not None else []):
+        if isinstance(value, bool) or value == "":
+            continue
+        body = r"\s+".join(re.escape(word) for word in str(value).split())
+        text = re.sub(rf"(?<![\w-]){body}(?:\.0)?(?![\w-])", "", text, flags=re.IGNORECASE)
+    return text
+
+
+def scalars(value: JsonValue, fields: AbstractSet[str] = frozenset()) -> Iterator[str | int | float | bool]:
+    """The scalars of a value, at any depth, and the keys of objects that are none of `fields`; null is none."""
+    if isinstance(value, list):
+        for each in value:
+            yield from scalars(each, fields)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key not in fields:
+                yield key
+            yield from scalars(each, fields)
+    elif value is not None:
+        yield value
 
 
 def _parts(message: Message) -> tuple[Part, ...]:
@@ -93,6 +154,8 @@ def narrow(tool: Tool, trusted: TrustedText, known: Mapping[str, JsonValue]) -> 
             continue
         if found:
             properties[name] = {**_without_shape(_without_null(properties[name])), "enum": list(found)}
+            if any(isinstance(value, str) for value in found):
+                properties[name]["type"] = "string"
         elif name in required:
             missing = missing or name
         else:
@@ -131,16 +194,25 @@ def _values(
 ) -> tuple[Any, ...] | None:
     """Values of one argument; None where the schema is too open to list them: the gate checks these later."""
     pattern = _pattern(schema)
+    handles = _handles(tool.kind_of(name), trusted.issued if tool.effect == "read" else trusted.issued_now)
     if pattern is None:
-        return (known[name],) if name in known else None
+        return (known[name],) if name in known else handles or None
     convert = int if _without_null(schema).get("type") == "integer" else str
     found = _matches(pattern, (trusted.current,))
     if not found and name in known:
         return (known[name],)
+    if not found and handles:
+        return handles
     if not found and tool.effect == "read":
         # The newest text that names any: what is being talked about now.
         found = next((values for text in trusted.earlier if (values := _matches(pattern, (text,)))), ())
     return tuple(convert(value) for value in found)
+
+
+def _handles(kind: str, issued: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """How values of a kind that tools issued are written: as the model read them."""
+    of_kind = [(handle, value) for handle, value in issued.items() if kind and handle.startswith(f"{kind}#")]
+    return tuple(handle if is_opaque(value) else str(value) for handle, value in of_kind)
 
 
 def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Literal, assert_never
 
 from agentkit.agent.act import act
 from agentkit.agent.answer import answer_from_passages
+from agentkit.agent.calls import Paused
 from agentkit.agent.fact_extraction import generated_facts
 from agentkit.agent.perceive import perceive
 from agentkit.agent.replies import Composed
@@ -39,11 +41,13 @@ from agentkit.events import (
     Replied,
     TextDelta,
     TurnFinished,
+    TurnPaused,
     TurnStarted,
 )
 from agentkit.memory import memories_of
-from agentkit.messages import assistant, tool_result, unanswered_calls, user
+from agentkit.messages import assistant, tool_result, unanswered_calls, user, worst_trust
 from agentkit.store.protocol import NewMemory
+from agentkit.tools import issued_handles, with_ids
 
 
 def run_turn(turn: Turn, pending: ArgumentAsked | IntentAsked | None) -> Iterator[Event]:
@@ -69,11 +73,20 @@ def _answer(turn: Turn, pending: ArgumentAsked | IntentAsked | None, resumed: bo
         seen,
         pending=pending,
         bindings=turn.wiring.bindings,
-        tools=turn.wiring.tools,
+        tools=turn.tools,
         settings=turn.wiring.settings,
     )
     # 3. Go there.
     composed = yield from _follow(turn, route, seen)
+    if isinstance(composed, Paused):
+        # The turn stays open: its steps and what it waits for are durable, and `Agent.approvals` goes on with it.
+        yield TextDelta(text=composed.composed.text)
+        yield Replied(text=composed.composed.text, source=composed.composed.source)
+        elapsed = (time.monotonic() - turn.started) * 1000
+        yield TurnPaused(turn_id=turn.turn_id, approvals=composed.approvals, milliseconds=elapsed)
+        return
+    issued = issued_handles((*turn.history, *turn.transcript))
+    composed = replace(composed, text=with_ids(composed.text, issued))
     # 4. Everything becomes durable together; then the user hears it.
     replied = Replied(text=composed.text, source=composed.source, citations=composed.citations)
     finished = TurnFinished(turn_id=turn.turn_id, milliseconds=(time.monotonic() - turn.started) * 1000)
@@ -92,7 +105,7 @@ def _noted(turn: Turn, events: Iterator[Event]) -> Iterator[Event]:
         yield event
 
 
-def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None, Composed]:
+def _follow(turn: Turn, route: Route, seen: Perception) -> Generator[Event, None, Composed | Paused]:
     replies = turn.wiring.replies
     match route:
         case StoredAnswer(intent=intent, template=template):
@@ -150,9 +163,11 @@ def commit(
             results.append(tool_result(call, words, status="unknown"))
         else:
             results.append(tool_result(call, "It was interrupted before it ran.", status="interrupted"))
+    # What was read may be in the words of the reply: it is trusted no more than the worst of it.
+    read = worst_trust([part for message in turn.transcript for part in message.parts])
     turn.store.commit_turn(
         turn.turn_id,
-        reply=assistant(text),
+        reply=assistant(text, trust="untrusted" if read == "untrusted" else "system"),
         events=(*turn.events, *last_events),
         memories=_remembered(turn, seen) if seen is not None else (),
         status=status,

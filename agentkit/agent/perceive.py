@@ -6,8 +6,10 @@ import time
 from collections.abc import Generator
 
 from agentkit.agent.route import Perception
+from agentkit.agent.steps import context_for
 from agentkit.agent.turn import Turn
 from agentkit.events import Event, IntentRecognised, MemoriesRecalled, PassagesFound
+from agentkit.messages import Assistant
 
 _MOST_MEMORIES = 5
 
@@ -44,7 +46,10 @@ def perceive(turn: Turn) -> Generator[Event, None, Perception]:
     passages = tuple(p for p in found if p.similarity >= settings.passage_similarity)
     if passages:
         yield PassagesFound(passages=passages, milliseconds=_since(started))
-    return Perception(vector, prediction, memories, passages, tuple(wiring.tools.rank(vector)))
+    turn.tools = wiring.tools.prepared(context_for(turn))
+    used = {call.name for m in turn.history if isinstance(m, Assistant) for call in m.calls}
+    ranked = tuple(turn.tools.rank(vector, turn.text, used))
+    return Perception(vector, prediction, memories, passages, ranked)
 
 
 def _since(started: float) -> float:

@@ -23,10 +23,9 @@ def prompt_tools(turn: Turn, seen: Perception, bound: Sequence[Tool] | None) -> 
         seen: What was perceived.
         bound: The tools that the intent is bound to; None: those nearest to the message.
     """
-    wiring = turn.wiring
     if bound is not None:
         return list(bound)
-    return wiring.tools.for_prompt(seen.tools, wiring.settings.max_tools)
+    return turn.tools.for_prompt(seen.tools, turn.wiring.settings.max_tools)
 
 
 def prompt_messages(

@@ -108,6 +108,16 @@ class Replies:
         """After a crash: a person says that an effect has happened."""
         return Composed(self._render("reply_confirmed", tool=call.name.replace("_", " ")), "template")
 
+    def awaiting(self, calls: Sequence[ToolCall]) -> Composed:
+        """A person has to agree to calls first."""
+        shown = [{"tool": call.name.replace("_", " "), "arguments": call.arguments} for call in calls]
+        return Composed(self._render("reply_approval", calls=shown), "approval")
+
+    def rejected(self, call: ToolCall, reason: str) -> Composed:
+        """A person did not agree to a call."""
+        text = self._render("reply_rejected", tool=call.name.replace("_", " "), reason=reason)
+        return Composed(text, "template")
+
     def interrupted(self) -> str:
         """What the transcript says where the bot was stopped."""
         return self._render("reply_interrupted")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from agentkit.events import Declined, Event, Replied, ReplySource, TurnFinished, TurnStarted
+from agentkit.events import Declined, Event, Replied, ReplySource, TurnFinished, TurnPaused, TurnStarted
 from agentkit.messages import Value
 
 
@@ -20,6 +20,7 @@ class Reply(Value):
         conversation_id: The conversation, to go on with it.
         turn_id: The turn, to read its trace.
         milliseconds: How long the turn took.
+        approvals: Ids of what a person has to decide before the turn goes on; empty when it is finished.
     """
 
     text: str
@@ -29,6 +30,7 @@ class Reply(Value):
     conversation_id: str
     turn_id: str
     milliseconds: float
+    approvals: tuple[str, ...] = ()
 
 
 def fold(events: Iterator[Event]) -> Reply:
@@ -36,7 +38,7 @@ def fold(events: Iterator[Event]) -> Reply:
     conversation_id = ""
     declined = False
     replied: Replied | None = None
-    finished: TurnFinished | None = None
+    finished: TurnFinished | TurnPaused | None = None
     with contextlib.closing(events):  # type: ignore[type-var]
         for event in events:
             match event:
@@ -46,7 +48,7 @@ def fold(events: Iterator[Event]) -> Reply:
                     declined = True
                 case Replied():
                     replied = event
-                case TurnFinished():
+                case TurnFinished() | TurnPaused():
                     finished = event
                 case _:
                     pass
@@ -60,4 +62,5 @@ def fold(events: Iterator[Event]) -> Reply:
         conversation_id=conversation_id,
         turn_id=finished.turn_id,
         milliseconds=finished.milliseconds,
+        approvals=finished.approvals if isinstance(finished, TurnPaused) else (),
     )

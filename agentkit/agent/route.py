@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pydantic import JsonValue
 
 from agentkit.agent.candidates import listable, narrow, trusted_text
-from agentkit.agent.ranking import RankedTool, ToolRanking
+from agentkit.agent.ranking import RankedTool, ToolRanking, shortlist
 from agentkit.agent.settings import Settings
 from agentkit.events import ArgumentAsked, DeclineReason, IntentAsked, PassageFound, Recollection
 from agentkit.intents import Binding, Prediction
@@ -235,8 +235,9 @@ def _from_memory(seen: Perception, settings: Settings) -> UseMemory | None:
 
 
 def _unbound(seen: Perception, settings: Settings) -> Route:
-    best = seen.tools[: settings.max_tools]
-    near = [ranked.tool for ranked in best if ranked.similarity >= settings.tool_similarity]
-    if near:
-        return Reason(tuple(near), seen.passages)
+    best = shortlist(seen.tools, settings.max_tools)
+    near = [ranked for ranked in best if ranked.used or ranked.similarity >= settings.tool_similarity]
+    # What was used before may be meant again, but does not make a message a matter for tools.
+    if any(ranked.similarity >= settings.tool_similarity for ranked in near):
+        return Reason(tuple(ranked.tool for ranked in near), seen.passages)
     return _from_knowledge(seen, ()) or _from_memory(seen, settings) or Decline("no_evidence")

@@ -1,14 +1,16 @@
-"""What tools may ask the agent for: search in and add to the memories of the user they act for."""
+"""What tools may ask the agent for: memories and files of the user they act for, and documents."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from agentkit.tools import MemoryHit
+from agentkit.errors import RecordNotFound, ToolFailed
+from agentkit.tools import KnowledgeHit, MemoryHit, StoredFile
 
 if TYPE_CHECKING:
     from agentkit.agent.turn import Turn
+    from agentkit.knowledge.index import KnowledgeIndex
 
 
 class TurnMemory:
@@ -33,6 +35,45 @@ class TurnMemory:
         return [MemoryHit(id=record.id, text=record.text, similarity=1.0) for record in records]
 
 
+class TurnKnowledge:
+    """The knowledge service of one turn: the bot's documents."""
+
+    def __init__(self, turn: Turn, knowledge: KnowledgeIndex) -> None:
+        self._turn = turn
+        self._knowledge = knowledge
+
+    def search(self, query: str, limit: int) -> list[KnowledgeHit]:
+        """The passages most similar to `query`, best first."""
+        wiring = self._turn.wiring
+        found = self._knowledge.search(wiring.encoder.encode([query])[0], query, limit)
+        return [
+            KnowledgeHit(each.document, each.heading, each.text, each.similarity)
+            for each in found
+            if each.similarity >= wiring.settings.passage_similarity
+        ]
+
+
+class TurnFiles:
+    """The files of the user of one turn."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._store = turn.store
+
+    def save(self, content: bytes, name: str, media_type: str) -> str:
+        """Keep a file; returns the SHA-256 of its content."""
+        return self._store.save_file(content, name=name, media_type=media_type)
+
+    def read(self, file_id: str) -> StoredFile:
+        """The file with that hash."""
+        try:
+            record = self._store.file(file_id)
+        except RecordNotFound:
+            raise ToolFailed("there is no such file") from None
+        return StoredFile(name=record.name, media_type=record.media_type, content=record.content)
+
+
 def services_for(turn: Turn) -> Mapping[str, object]:
     """The services in the context of every tool call of a turn."""
-    return {"memory": TurnMemory(turn)}
+    knowledge = turn.wiring.knowledge
+    lent: dict[str, object] = {"memory": TurnMemory(turn), "files": TurnFiles(turn)}
+    return lent if knowledge is None else lent | {"knowledge": TurnKnowledge(turn, knowledge)}

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import assert_never
 
 from pydantic import JsonValue
 
 from agentkit.agent.services import services_for
 from agentkit.agent.turn import Turn
-from agentkit.events import Event, GenerationFinished, ToolCallFinished, ToolCallStarted
+from agentkit.events import Event, GenerationFinished, ToolCallFinished, ToolCallStarted, ToolProgress
 from agentkit.messages import Assistant, ToolCall, ToolResult, text_of, tool_result
 from agentkit.models.protocols import Finished, GenerationRequest, Usage
 from agentkit.store.protocol import JournalRow
-from agentkit.tools import ResultLimits, Tool, ToolContext, run_call
+from agentkit.tools import (
+    FILE_KEY,
+    CallToRun,
+    Progress,
+    ResultLimits,
+    Starting,
+    Tool,
+    ToolContext,
+    issue_handles,
+    issued_handles,
+    run_calls,
+)
 
 
 def generate(turn: Turn, request: GenerationRequest) -> Generator[Event, None, Finished]:
@@ -77,40 +90,86 @@ def record_calls(turn: Turn, reply: Assistant, usage: Usage) -> None:
     turn.transcript.append(reply)
 
 
-def run_tool(turn: Turn, tool: Tool, call: ToolCall) -> Generator[Event, None, ToolResult]:
-    """Run one call that the gate allowed, at most once across crashes unless the tool is idempotent."""
-    recorded = turn.recorded_result(call)
-    if recorded is not None:
-        turn.transcript.append(recorded)
-        yield ToolCallFinished(result=recorded, status=recorded.status, replayed=True)
-        return recorded
-    row = turn.journal.get(call.id)
-    started_before = row is not None and row.status == "started"
-    if started_before and not tool.idempotent:
-        assert row is not None
-        result = _settled(turn, row)
-        turn.transcript.append(result)
-        yield ToolCallFinished(result=result, status=result.status)
-        return result
-    yield ToolCallStarted(call=call, effect=tool.effect)
-    has_effect = tool.effect != "read"
-    if has_effect and not started_before:
-        turn.store.start_call(turn.turn_id, call, effect=tool.effect, idempotent=tool.idempotent)
-    if has_effect:
-        turn.started_calls.add(call.id)
-    clock = time.perf_counter()
-    seconds_left = max(0.001, turn.deadline - time.monotonic())
-    result = run_call(
-        tool, call, context_for(turn, call), limits=ResultLimits(seconds=min(tool.timeout, seconds_left))
-    )
-    if has_effect:
-        turn.store.finish_call(turn.turn_id, result)
-    else:
-        turn.store.record_step(turn.turn_id, turn.next_sequence(), result, {})
+@dataclass(frozen=True)
+class Ready:
+    """A call that may run.
+
+    Args:
+        tool: The tool.
+        written: The call as the generator wrote it: what the journal knows.
+        call: What runs: ids in place of handles, and what a person changed.
+        approved: A person agreed to it.
+    """
+
+    tool: Tool
+    written: ToolCall
+    call: ToolCall
+    approved: bool = False
+
+
+def run_tools(turn: Turn, ready: Sequence[Ready]) -> Generator[Event, None, dict[str, ToolResult]]:
+    """Run calls of one reply, each at most once across crashes unless its tool is idempotent.
+
+    Returns:
+        The results by call id.
+    """
+    by_id = {each.call.id: each for each in ready}
+    results: dict[str, ToolResult] = {}
+    to_run: list[CallToRun] = []
+    for each in ready:
+        row = turn.journal.get(each.call.id)
+        if row is not None and row.status == "started" and not each.tool.idempotent:
+            yield _finished(turn, _settled(turn, row), results, 0.0)
+        else:
+            limits = ResultLimits(seconds=max(0.001, turn.deadline - time.monotonic()))
+            to_run.append(CallToRun(each.tool, each.call, context_for(turn, each.call), limits))
+    clocks: dict[str, float] = {}
+    at_once = turn.wiring.settings.limits.calls_at_once
+    with contextlib.closing(run_calls(to_run, at_once=at_once)) as running:  # type: ignore[type-var]
+        for news in running:
+            match news:
+                case Starting(call_id=call_id):
+                    clocks[call_id] = time.perf_counter()
+                    each = by_id[call_id]
+                    yield ToolCallStarted(call=each.call, effect=each.tool.effect)
+                    _journal(turn, each)
+                case Progress(call_id=call_id, name=name, text=text):
+                    yield ToolProgress(call_id=call_id, name=name, text=text)
+                case ToolResult():
+                    each = by_id[news.call_id]
+                    known = issued_handles((*turn.history, *turn.transcript))
+                    result = issue_handles(news, {**each.tool.handles, FILE_KEY: "file"}, known)
+                    if each.tool.effect != "read":
+                        turn.store.finish_call(turn.turn_id, result)
+                    else:
+                        turn.store.record_step(turn.turn_id, turn.next_sequence(), result, {})
+                    elapsed = (time.perf_counter() - clocks[news.call_id]) * 1000
+                    yield _finished(turn, result, results, elapsed)
+                case other:
+                    assert_never(other)
+    return results
+
+
+def _was_started(turn: Turn, ready: Ready) -> bool:
+    row = turn.journal.get(ready.call.id)
+    return row is not None and row.status == "started"
+
+
+def _journal(turn: Turn, ready: Ready) -> None:
+    """Make durable that a call is about to run: first that its approval is spent, then that it has started."""
+    if ready.approved:
+        turn.store.use_approval(turn.turn_id, ready.call.id, ready.call.arguments)
+    tool = ready.tool
+    if tool.effect != "read":
+        if not _was_started(turn, ready):
+            turn.store.start_call(turn.turn_id, ready.written, effect=tool.effect, idempotent=tool.idempotent)
+        turn.started_calls.add(ready.call.id)
+
+
+def _finished(turn: Turn, result: ToolResult, results: dict[str, ToolResult], milliseconds: float) -> Event:
     turn.transcript.append(result)
-    elapsed = (time.perf_counter() - clock) * 1000
-    yield ToolCallFinished(result=result, status=result.status, milliseconds=elapsed)
-    return result
+    results[result.call_id] = result
+    return ToolCallFinished(result=result, status=result.status, milliseconds=milliseconds)
 
 
 def _settled(turn: Turn, row: JournalRow) -> ToolResult:
@@ -118,7 +177,7 @@ def _settled(turn: Turn, row: JournalRow) -> ToolResult:
     match turn.settle(row):
         case None:
             words = "It is not known whether this call took effect."
-            result = tool_result(row.call, words, status="unknown")
+            result = tool_result(row.call, words, status="unknown", trust="system")
             turn.store.resolve_call(turn.turn_id, row.call.id, result)
             return result
         case True:
@@ -132,21 +191,22 @@ def _settled(turn: Turn, row: JournalRow) -> ToolResult:
 
 def refuse_call(turn: Turn, call: ToolCall, reason: str) -> ToolResult:
     """Give a refused call its result, so that every call in the transcript has one."""
-    result = tool_result(call, reason, status="refused", trust="system")
+    # Untrusted: the reason repeats what the model wrote, which must not become a source for the next attempt.
+    result = tool_result(call, reason, status="refused", trust="untrusted")
     turn.store.record_step(turn.turn_id, turn.next_sequence(), result, {})
     turn.transcript.append(result)
     return result
 
 
-def context_for(turn: Turn, call: ToolCall) -> ToolContext:
-    """What a tool may know about the turn it runs in."""
+def context_for(turn: Turn, call: ToolCall | None = None) -> ToolContext:
+    """What a tool may know about the turn it runs in; without a call, what a toolset may know that prepares it."""
     profile: Mapping[str, JsonValue] = turn.profile
     return ToolContext(
         user_id=turn.user,
         tenant=turn.tenant,
         conversation_id=turn.conversation_id,
         turn_id=turn.turn_id,
-        call_id=call.id,
+        call_id=call.id if call is not None else "",
         now=turn.wiring.now,
         services=services_for(turn),
         profile=profile,

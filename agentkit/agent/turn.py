@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from agentkit.agent.ranking import ToolRanking
+from agentkit.agent.ranking import ToolPool, ToolRanking
 from agentkit.agent.replies import Replies
 from agentkit.agent.settings import Settings
 from agentkit.events import Event
@@ -21,7 +21,7 @@ from agentkit.knowledge.index import KnowledgeIndex
 from agentkit.messages import Assistant, Message, System, ToolCall, ToolResult
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
-from agentkit.store.protocol import JournalRow, Lease, UserStore
+from agentkit.store.protocol import ApprovalRecord, JournalRow, Lease, UserStore
 
 if TYPE_CHECKING:
     from agentkit.memory import Recall
@@ -36,7 +36,7 @@ class Wiring:
 
     generator: Generator
     encoder: Encoder
-    tools: ToolRanking
+    tools: ToolPool
     intents: IntentModel | None
     bindings: Mapping[str, Binding]
     knowledge: KnowledgeIndex | None
@@ -67,7 +67,10 @@ class Turn:
         journal: Calls that a crashed process wrote or started, by call id.
         transcript: Calls and results of this turn so far.
         events: The trace so far.
+        approvals: What was decided about calls of this turn, or is waited for, by call id.
+        paused: The turn waits for a person; it is not committed.
         started_calls: Calls with an effect that this process has started.
+        tools: The tools that this turn may use.
         stop: Set when the turn is to end early; a generation sees it at once, a tool is waited for.
     """
 
@@ -88,7 +91,10 @@ class Turn:
     journal: dict[str, JournalRow] = field(default_factory=dict)
     transcript: list[Message] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    approvals: dict[str, ApprovalRecord] = field(default_factory=dict)
+    paused: bool = False
     started_calls: set[str] = field(default_factory=set)
+    tools: ToolRanking = field(default_factory=ToolRanking)
     stop: threading.Event = field(default_factory=threading.Event)
     looked_at: float = field(default_factory=time.monotonic)
     tokens_written: int = 0
@@ -126,10 +132,12 @@ class Turn:
             return found
         return None
 
-    def recorded_result(self, call: ToolCall) -> ToolResult | None:
-        """The result of a call that a crashed process finished."""
-        results = (m for m in self.recorded if isinstance(m, ToolResult))
-        return next((result for result in results if result.call_id == call.id), None)
+    def take_recorded_results(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        """The results that an earlier process recorded for calls of one reply, now part of the transcript."""
+        ids = {call.id for call in calls}
+        found = [m for m in self.recorded if isinstance(m, ToolResult) and m.call_id in ids]
+        self.transcript += found
+        return found
 
     def calls_made(self) -> Sequence[ToolCall]:
         """The calls of this turn that have a result, in order."""

@@ -7,45 +7,107 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 from agentkit.bot.config import BotConfig, config_error
+from agentkit.bot.data import database_of
 from agentkit.errors import AgentKitError, BotFileError
 from agentkit.plugins import load_plugins, naming_failures
-from agentkit.tools import Tool
+from agentkit.remote.mcp import McpToolset, Pins
+from agentkit.remote.openapi import ServiceToolset
+from agentkit.tools import Merged, StaticToolset, Tool, ToolContext, Toolset
 from agentkit.yaml_files import Location
 
 
-def tools_of(folder: Path, config: BotConfig) -> list[Tool]:
-    """All tools that `agent.yaml` names, in its order.
+@dataclass(frozen=True)
+class BotTools:
+    """The tools of a bot.
+
+    Args:
+        toolset: All of them.
+        own: Those that need no server.
+        servers: The MCP servers among them; whoever opens a bot closes them.
+    """
+
+    toolset: Toolset
+    own: Sequence[Tool]
+    servers: tuple[McpToolset, ...]
+
+    def close(self) -> None:
+        """Stop the servers."""
+        for server in self.servers:
+            server.close()
+
+
+def tools_of(folder: Path, config: BotConfig) -> BotTools:
+    """All tools that `agent.yaml` names, in its order, then those of its MCP servers, none of which is started yet.
 
     Raises:
         BotFileError: A file that is missing or fails, a name that no plugin adds, or two tools of one name.
     """
-    found: dict[str, tuple[Tool, str]] = {}
-    for entry in config.tools:
-        for tool in _tools_of_entry(folder, entry, config.tools.index(entry)):
+    toolsets = _own_toolsets(folder, config)
+    toolsets += [ServiceToolset(name, each, folder=folder) for name, each in config.services.items()]
+    pins = Pins(database_of(folder).parent / "mcp.json")
+    servers: list[McpToolset] = []
+    for name, settings in config.mcp.items():
+        before = (*toolsets, *servers)
+        taken = partial(_names, before)
+        servers.append(McpToolset(name, settings, folder=folder, pins=pins, taken=taken))
+    return BotTools(_Lazily(*toolsets, *servers), Merged(*toolsets).tools(), tuple(servers))
+
+
+class _Lazily(Toolset):
+    """Several toolsets as one; nothing is asked of them before it must be."""
+
+    def __init__(self, *toolsets: Toolset) -> None:
+        self._toolsets = toolsets
+
+    def tools(self) -> Sequence[Tool]:
+        return Merged(*self._toolsets).tools()
+
+    def prepare(self, context: ToolContext) -> Sequence[Tool]:
+        return Merged(*self._toolsets).prepare(context)
+
+
+def _names(toolsets: Sequence[Toolset]) -> list[str]:
+    return [tool.name for toolset in toolsets for tool in toolset.tools()]
+
+
+def _own_toolsets(folder: Path, config: BotConfig) -> list[Toolset]:
+    found: dict[str, str] = {}
+    toolsets: list[Toolset] = []
+    for position, entry in enumerate(config.tools):
+        toolset = _toolset_of_entry(folder, entry, position)
+        for tool in toolset.tools():
             if tool.name in found:
                 raise config_error(
                     folder,
-                    f"the tool {tool.name!r} comes from both {found[tool.name][1]!r} and {entry!r}",
-                    at=("tools", config.tools.index(entry)),
+                    f"the tool {tool.name!r} comes from both {found[tool.name]!r} and {entry!r}",
+                    at=("tools", position),
                     hint="Rename one of them with @tool(name=…) or drop one entry.",
                 )
-            found[tool.name] = (tool, entry)
-    return [tool for tool, _ in found.values()]
+            found[tool.name] = entry
+        toolsets.append(toolset)
+    return toolsets
 
 
-def _tools_of_entry(folder: Path, entry: str, position: int) -> Sequence[Tool]:
+def _toolset_of_entry(folder: Path, entry: str, position: int) -> Toolset:
     if entry.endswith(".py"):
         module = load_python(folder, entry, at=("tools", position))
+        toolset = getattr(module, "toolset", None)
+        if isinstance(toolset, Toolset):
+            return toolset
         tools = [value for value in vars(module).values() if isinstance(value, Tool)]
         if not tools:
             raise BotFileError(
-                "the file defines no tool", path=folder / entry, hint="Decorate a function with @tool."
+                "the file defines no tool",
+                path=folder / entry,
+                hint="Decorate a function with @tool, or name a `toolset`.",
             )
-        return tools
+        return StaticToolset(tools)
     report = load_plugins()
     if entry not in report.tools:
         known = ", ".join(sorted(report.tools)) or "none"
@@ -56,7 +118,7 @@ def _tools_of_entry(folder: Path, entry: str, position: int) -> Sequence[Tool]:
             at=("tools", position),
             hint="Correct the name, install the plugin, or name a Python file of the bot folder (tools.py).",
         )
-    return [report.tools[entry]]
+    return StaticToolset([report.tools[entry]])
 
 
 def run_setup(folder: Path, config: BotConfig) -> None:

@@ -10,7 +10,9 @@ from pydantic import Field
 from agentkit.agent.settings import Limits, Settings
 from agentkit.errors import BotFileError
 from agentkit.messages import Value
-from agentkit.store.records import Retention
+from agentkit.remote.mcp import McpSettings
+from agentkit.remote.openapi import ServiceSettings
+from agentkit.store.erasure_records import Retention
 from agentkit.yaml_files import Location, load_yaml, read_yaml
 
 DEFAULT_GENERATOR = "qwen2.5-coder-0.5b"
@@ -22,6 +24,7 @@ class Thresholds(Value):
     """Cosine similarities from which something counts; see `agentkit.agent.settings.Settings`."""
 
     tools: float = Field(default=Settings().tool_similarity, ge=-1, le=1)
+    plan: float = Field(default=Settings().plan_similarity, ge=-1, le=1)
     passages: float = Field(default=Settings().passage_similarity, ge=-1, le=1)
     recall: float = Field(default=Settings().recall_similarity, ge=-1, le=1)
     memory_answer: float = Field(default=Settings().memory_answer_similarity, ge=-1, le=1)
@@ -39,6 +42,8 @@ class BotConfig(Value):
         encoder: Catalogue name, folder or Hugging Face id of the encoder.
         instructions: Who the bot is, in a few sentences; part of every prompt, so keep it short.
         tools: Python files of the folder (`tools.py`) and names of tools that plugins add (`clock`).
+        mcp: MCP servers whose tools the bot uses, by name.
+        services: HTTP services whose operations the bot uses as tools, by name; OpenAPI files describe them.
         intents: The file with intents and their examples.
         intent_model: Folder that `agentkit intents train` wrote for these examples, with `--tune` for example; else
             the bot trains a head when it is opened.
@@ -49,6 +54,7 @@ class BotConfig(Value):
         contact: How a person is reached; quoted when the bot declines.
         limits: What stops a run.
         thresholds: From which similarity something counts.
+        approve: Tools, by name or by effect (`write`, `egress`), whose every call a person has to agree to.
         compaction: How the beginning of a long conversation is summarised: `extractive` or `generated`.
         fact_extraction: How facts are found in what a user says: by `rules` or `generated`.
         retention: For how many days conversations, events, messages and facts are kept; `agentkit memory expire`
@@ -62,6 +68,8 @@ class BotConfig(Value):
     encoder: str = DEFAULT_ENCODER
     instructions: str = ""
     tools: tuple[str, ...] = ()
+    mcp: dict[str, McpSettings] = Field(default_factory=dict)
+    services: dict[str, ServiceSettings] = Field(default_factory=dict)
     intents: str | None = None
     intent_model: str | None = None
     knowledge: tuple[str, ...] = ()
@@ -71,6 +79,7 @@ class BotConfig(Value):
     contact: str = ""
     limits: Limits = Limits()
     thresholds: Thresholds = Thresholds()
+    approve: tuple[str, ...] = ()
     compaction: Literal["extractive", "generated"] = "extractive"
     fact_extraction: Literal["rules", "generated"] = "rules"
     retention: Retention = Retention()
@@ -85,6 +94,8 @@ class BotConfig(Value):
             passage_similarity=self.thresholds.passages,
             recall_similarity=self.thresholds.recall,
             memory_answer_similarity=self.thresholds.memory_answer,
+            plan_similarity=self.thresholds.plan,
+            approve=self.approve,
             compaction=self.compaction,
             fact_extraction=self.fact_extraction,
         )

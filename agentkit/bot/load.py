@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agentkit.agent import Agent
-from agentkit.bot.code import tools_of
+from agentkit.bot.code import BotTools, tools_of
 from agentkit.bot.config import CONFIG_FILE, BotConfig, config_error, load_config
 from agentkit.bot.data import data_folder, database_of
 from agentkit.errors import ConfigurationError
@@ -21,7 +21,6 @@ from agentkit.models.progress import Progress
 from agentkit.models.vector_cache import CachedEncoder
 from agentkit.prompts import PromptLibrary
 from agentkit.store.sqlite_store import SqliteStore
-from agentkit.tools import StaticToolset, Tool
 from agentkit.yaml_files import read_yaml
 
 
@@ -41,7 +40,7 @@ class Bot:
         folder: Its folder.
         config: Its `agent.yaml`.
         agent: The wired agent.
-        tools: Its tools.
+        tools: Its tools, those of its MCP servers among them.
         database: Where it keeps conversations and memories.
         generator: What writes; loaded when it is first needed.
         opened: What was opened for this bot alone, and ends with it.
@@ -50,7 +49,7 @@ class Bot:
     folder: Path
     config: BotConfig
     agent: Agent
-    tools: tuple[Tool, ...]
+    tools: BotTools
     database: Path
     generator: Generator
     opened: tuple[Closable, ...]
@@ -102,7 +101,7 @@ def open_bot(
     prompts = PromptLibrary([folder / config.prompts] if config.prompts else [])
     path = database or database_of(folder)
     store = SqliteStore.open(path, clock=now)
-    opened: list[Closable] = [store]
+    opened: list[Closable] = [store, tools]
     if encoder is None or isinstance(encoder, str):
         encoder = load_encoder(encoder or config.encoder, progress=progress)
         opened.append(encoder)
@@ -113,7 +112,7 @@ def open_bot(
     agent = Agent(
         generator=generator,
         encoder=encoder,
-        tools=StaticToolset(tools),
+        tools=tools.toolset,
         database=store,
         intents=_intents(folder, config, intents_file, encoder, authored),
         bindings=bindings,
@@ -123,7 +122,7 @@ def open_bot(
         settings=config.settings(),
         now=now,
     )
-    return Bot(folder, config, agent, tuple(tools), path, generator, tuple(opened))
+    return Bot(folder, config, agent, tools, path, generator, tuple(opened))
 
 
 def _intents(
@@ -190,8 +189,11 @@ def _check_folders(folder: Path, config: BotConfig) -> None:
             )
 
 
-def _check_bindings(folder: Path, config: BotConfig, bindings: dict[str, Binding], tools: list[Tool]) -> None:
-    names = {tool.name for tool in tools}
+def _check_bindings(folder: Path, config: BotConfig, bindings: dict[str, Binding], tools: BotTools) -> None:
+    bound = [name for binding in bindings.values() for name in binding.tools]
+    # A server that is down now may have the tool later.
+    elsewhere = tuple(server.prefix for server in tools.servers)
+    names = {tool.name for tool in tools.toolset.tools()} | {n for n in bound if n.startswith(elsewhere)}
     for intent, binding in bindings.items():
         for name in binding.tools:
             if name not in names:

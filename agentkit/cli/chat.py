@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from rich.text import Text
 
 from agentkit.bot import Bot, open_bot
+from agentkit.cli.approvals import show as show_approval
 from agentkit.cli.progress import BarProgress
 from agentkit.cli.render import EventPrinter
 from agentkit.cli.terminal import err, out, show_error
 from agentkit.errors import RequestError
-from agentkit.store.protocol import JournalRow
+from agentkit.events import Event
+from agentkit.store.protocol import ApprovalRecord, JournalRow
 
 _ANSWERS: Final[dict[str, bool | None]] = {"done": True, "not done": False, "unknown": None}
 _HELP: Final = """\
@@ -121,11 +124,37 @@ def _read(interactive: bool) -> str:
 
 
 def _answer(bot: Bot, user: str, conversation: str, text: str, printer: EventPrinter) -> None:
-    events = bot.agent.stream(text, user=user, conversation=conversation)
     try:
-        for event in events:
-            printer.event(event)
+        _follow(bot.agent.stream(text, user=user, conversation=conversation), printer)
+        while waiting := bot.agent.approvals.waiting(user=user, tenant="default"):
+            record = waiting[0]
+            if sys.stdin.isatty() and (answer := _decision(record)) is not None:
+                agreed, said = answer
+                decide = bot.agent.approvals.approve if agreed else bot.agent.approvals.reject
+                _follow(decide(record.id, user=user, answer=said, shown=record.hash), printer)
+            else:
+                hint = f"agentkit approvals approve|reject {bot.folder} {record.id}"
+                out.print(Text(f"  Waits for a person: {hint}", style="yellow"))
+                break
     except KeyboardInterrupt:
         out.print(Text("  stopped; the message is stored", style="yellow"))
     except RequestError as error:
         show_error(error)
+
+
+def _follow(events: Iterator[Event], printer: EventPrinter) -> None:
+    for event in events:
+        printer.event(event)
+
+
+def _decision(record: ApprovalRecord) -> tuple[bool, str] | None:
+    """Ask the person at the terminal; None: they do not decide now."""
+    show_approval(record)
+    try:
+        line = input("agree? yes / no [why] / later ▸ ").strip()
+    except EOFError:
+        return None
+    word, _, said = line.partition(" ")
+    if word.casefold() in ("yes", "y"):
+        return True, said
+    return (False, said) if word.casefold() in ("no", "n") else None

@@ -160,7 +160,7 @@ def _models(deep: bool) -> Iterator[Finding]:
 def _bot(folder: Path) -> Iterator[Finding]:
     try:
         config = load_config(folder)
-        tools = tools_of(folder, config)
+        tools = tools_of(folder, config).own
         yield Finding("ok", f"{config.name}: agent.yaml is sound, {len(tools)} tools")
         path = database_of(folder)
         if path.is_file():

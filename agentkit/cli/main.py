@@ -11,11 +11,12 @@ import typer
 
 import agentkit
 from agentkit.bot.config import DEFAULT_GENERATOR
+from agentkit.cli import approvals, evaluate, intents, knowledge, memory, models, new, plugins, tools, trust
 from agentkit.cli import bench as bench_command
 from agentkit.cli import chat as chat_command
 from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
-from agentkit.cli import evaluate, intents, knowledge, memory, models, new, tools
+from agentkit.cli import mcp as mcp_command
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption, UserOption
 from agentkit.cli.terminal import out, show_error
 from agentkit.errors import AgentKitError, ScenarioFailed
@@ -32,10 +33,13 @@ app = typer.Typer(
 )
 app.add_typer(new.app, name="new")
 app.add_typer(tools.app, name="tools")
+app.add_typer(plugins.app, name="plugins")
 app.add_typer(models.app, name="models")
 app.add_typer(memory.app, name="memory")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(intents.app, name="intents")
+app.add_typer(approvals.app, name="approvals")
+app.add_typer(trust.app, name="trust")
 app.add_typer(evaluate.app, name="eval")
 
 
@@ -85,6 +89,29 @@ def demo(
     that the scenario expects does not happen.
     """
     demo_command.demo(bot, scenario, model=model, steps=steps, then_chat=then_chat)
+
+
+@app.command()
+def mcp(
+    bot: BotArgument,
+    user: UserOption = "guest",
+    http: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Serve over HTTP on this port instead of standard input."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="With --http: the address to listen at.")] = "127.0.0.1",
+    effects: Annotated[
+        bool, typer.Option("--effects", help="Also offer the tools that change or send something.")
+    ] = False,
+    ask: Annotated[bool, typer.Option(help="Offer the bot itself, as the tool `ask`.")] = True,
+    model: ModelOption = None,
+) -> None:
+    """Offer a bot and its tools to MCP clients.
+
+    The client's user decides about its calls: they do not pass the gate that the bot's own calls pass, so tools with
+    an effect are left out unless you ask for them.
+    """
+    mcp_command.mcp(bot, user=user, http=http, host=host, effects=effects, ask=ask, model=model)
 
 
 @app.command()

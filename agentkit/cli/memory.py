@@ -17,17 +17,18 @@ from rich.table import Table
 from rich.text import Text
 
 from agentkit.bot import load_config
-from agentkit.bot.data import database_of
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, UserOption
 from agentkit.cli.progress import BarProgress
+from agentkit.cli.store import open_database
 from agentkit.cli.terminal import err, out
 from agentkit.errors import ConfigurationError, InputRejected, RecordNotFound
 from agentkit.memory import Recall
 from agentkit.memory.export import as_markdown, export_user
 from agentkit.models import load_encoder
 from agentkit.models.paths import cache_folder
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt
 from agentkit.store.protocol import UserStore
-from agentkit.store.records import ErasedKinds, ErasureReceipt, MemoryRecord
+from agentkit.store.records import MemoryRecord
 from agentkit.store.sqlite_store import SqliteStore
 
 app = typer.Typer(
@@ -295,12 +296,5 @@ def _recall(bot: Path, database: Path | None, user: str, *, create: bool = False
 
 @contextmanager
 def _opened(bot: Path, database: Path | None, *, create: bool = False) -> Iterator[SqliteStore]:
-    load_config(bot)
-    path = database or database_of(bot)
-    if not create and not path.is_file():
-        raise RecordNotFound(
-            f"The bot has no database yet: there is no {path}.",
-            hint=f"Talk to it first (agentkit chat {bot}), or name another file with --database.",
-        )
-    with SqliteStore.open(path) as store:
+    with open_database(bot, database, create=create) as store:
         yield store

@@ -12,7 +12,10 @@ from rich.text import Text
 from agentkit.bot.scenario import Checked, Played, UserLine
 from agentkit.events import (
     AnswerabilityJudged,
+    ApprovalAnswered,
+    ApprovalRequested,
     ArgumentAsked,
+    CallChecked,
     CallRefused,
     Declined,
     Event,
@@ -29,8 +32,10 @@ from agentkit.events import (
     TextDelta,
     ToolCallFinished,
     ToolCallStarted,
+    ToolProgress,
     ToolsOffered,
     TurnFinished,
+    TurnPaused,
     TurnStarted,
 )
 from agentkit.messages import ToolCall, text_of
@@ -90,8 +95,8 @@ class EventPrinter:
             case IntentAsked(intents=intents):
                 self._line("asks which", " or ".join(intents))
             case MemoriesRecalled(memories=memories):
-                for memory in memories[:2]:
-                    self._line("recalled", f"“{_short(memory.text, 70)}”  {memory.similarity:.2f}", time)
+                for each in memories[:2]:
+                    self._line("recalled", f"“{_short(each.text, 70)}”  {each.similarity:.2f}", time)
             case PassagesFound(passages=passages):
                 for passage in passages[:2]:
                     place = f"{passage.document} › {passage.heading}"
@@ -110,15 +115,20 @@ class EventPrinter:
                 self._line("result", f"{status}: {_short(text_of(result), 76)}", time, style=style)
             case CallRefused(call=call, reason=reason):
                 self._line("refused", f"{_call(call)}: {reason}", style="yellow")
+            case ToolProgress(name=name, text=text):
+                self._line("progress", f"{name}: {_short(text, 76)}")
+            case CallChecked(reasons=reasons):
+                for why in reasons:
+                    self._line("stopped", f"{why.rule}: {why.text}", style="yellow")
+            case ApprovalRequested(call=call):
+                self._line("waits", f"for a person to agree to {_call(call)}", style="yellow")
+            case ApprovalAnswered(decision=decision, by=by, reason=reason):
+                self._line("decided", f"{decision} by {by}{': ' + reason if reason else ''}", style="yellow")
             case ArgumentAsked(tool=tool, argument=argument):
                 self._line("asks for", f"{argument} of {tool}")
             case GroundingChecked(supported=supported, unsupported=words):
-                self._line(
-                    "checked",
-                    "every word is in the evidence"
-                    if supported
-                    else f"not in the evidence: {', '.join(words)}",
-                )
+                left = "" if supported else f"not in the evidence: {', '.join(words)}"
+                self._line("checked", left or "every word is in the evidence")
             case LimitReached(limit=limit, detail=detail):
                 self._line("limit", f"{limit}: {detail}", style="yellow")
             case Interrupted(reason=reason):
@@ -127,7 +137,7 @@ class EventPrinter:
                 self._line("declines", reason.replace("_", " "))
             case HandedOff(reason=reason):
                 self._line("hands off", reason)
-            case TurnFinished():
+            case TurnFinished() | TurnPaused():
                 self._line("took", "", time)
             case TurnStarted() | TextDelta() | Replied():
                 pass

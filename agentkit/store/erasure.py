@@ -18,8 +18,8 @@ from typing import Final
 
 from agentkit.errors import ErasureIncomplete
 from agentkit.store.connection import Connection, Row
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Remnant, Retention
 from agentkit.store.raw_search import RawSearch, pieces_of
-from agentkit.store.records import ErasedKinds, ErasureReceipt, Remnant, Retention
 
 _POLL: Final = 0.05  # seconds between two looks whether a reader has gone
 
@@ -27,6 +27,11 @@ _POLL: Final = 0.05  # seconds between two looks whether a reader has gone
 _CONVERSATION_PARTS: Final = (
     ("events", "SELECT event FROM events WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)"),
     ("calls", "SELECT call_id, call FROM journal WHERE conversation = ?"),
+    (
+        "approvals",
+        "SELECT id, call_id, arguments, hash, reasons, profile, settled, settled_hash, answered_by, answer "
+        "FROM approvals WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
+    ),
     (
         "steps",
         "SELECT message, usage FROM steps WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
@@ -40,6 +45,7 @@ _CONVERSATION_PARTS: Final = (
 _CONVERSATION_DELETES: Final = (
     "UPDATE memories SET turn = NULL WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     "DELETE FROM events WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
+    "DELETE FROM approvals WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     "DELETE FROM journal WHERE conversation = ?",
     "DELETE FROM steps WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     "DELETE FROM summaries WHERE conversation = ?",
@@ -52,6 +58,8 @@ _CONVERSATION_DELETES: Final = (
 _MEMORIES: Final = "SELECT number, id, kind, text, about, vector FROM memories WHERE tenant = ? AND user = ?"
 _DELETE_MEMORY: Final = "DELETE FROM memories WHERE number = ?"
 _CONVERSATIONS: Final = "SELECT number FROM conversations WHERE tenant = ? AND user = ?"
+_FILES: Final = "SELECT hash, name, content FROM files WHERE tenant = ? AND user = ?"
+_DELETE_FILES: Final = "DELETE FROM files WHERE tenant = ? AND user = ?"
 _DELETE_MARK: Final = "DELETE FROM memory_marks WHERE tenant = ? AND user = ?"
 
 _OLD_CONVERSATIONS: Final = """
@@ -98,8 +106,11 @@ class Eraser:
             memories = self._take_memories(self._connection.rows(_MEMORIES, whose), pieces)
             rows = self._connection.rows(_CONVERSATIONS, whose)
             counts = self._take_conversations([row["number"] for row in rows], pieces)
+            files = self._connection.rows(_FILES, whose)
+            _note(files, pieces)
+            self._connection.execute(_DELETE_FILES, whose)
             self._connection.execute(_DELETE_MARK, whose)
-        return self._scrub(pieces, ErasedKinds(**counts, **memories))
+        return self._scrub(pieces, ErasedKinds(**counts, **memories, files=len(files)))
 
     def expire(self, retention: Retention, now: datetime) -> ErasureReceipt:
         """Erase what is older than it may be, of all users.

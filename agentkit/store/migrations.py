@@ -19,7 +19,7 @@ from agentkit.store.full_text import searchable
 APPLICATION_ID: Final = 0x41474B54
 """Marks a database as ours: the letters AGKT."""
 
-NEWEST_VERSION: Final = 4
+NEWEST_VERSION: Final = 5
 """The version that the last step below leads to."""
 
 MIGRATIONS: Final = Migrations("agentkit")
@@ -213,6 +213,45 @@ CREATE TABLE inbox (
     CHECK ((message IS NULL) = (turn IS NOT NULL))
 ) STRICT"""
 
+# `call`: as the generator wrote it; `arguments`: what the person was shown, ids in place of handles, and `hash` over
+# tool and arguments; `settled`: what it runs with, if it runs.
+_APPROVALS: Final = """
+CREATE TABLE approvals (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    turn INTEGER NOT NULL REFERENCES turns (number),
+    call_id TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    effect TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    reasons TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('waiting', 'approved', 'changed', 'rejected', 'used')),
+    settled TEXT,
+    settled_hash TEXT,
+    answered_by TEXT,
+    answer TEXT,
+    created_at TEXT NOT NULL,
+    answered_at TEXT,
+    UNIQUE (turn, call_id),
+    CHECK ((status = 'waiting') = (answered_at IS NULL))
+) STRICT"""
+
+# Named by the SHA-256 of the content; the content comes last, so that reading the columns before it is cheap.
+_FILES: Final = """
+CREATE TABLE files (
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    user TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    name TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    content BLOB NOT NULL,
+    UNIQUE (tenant, user, hash)
+) STRICT"""
+
 
 @MIGRATIONS()
 def first_schema(database: Database) -> None:
@@ -276,6 +315,18 @@ def facts_and_summaries(database: Database) -> None:
         "ALTER TABLE memories ADD COLUMN replaced_by TEXT",
         _SUMMARIES,
         "PRAGMA user_version = 4",
+    ):
+        database.execute(statement)
+
+
+@MIGRATIONS()
+def approvals(database: Database) -> None:
+    """Calls that wait for a person, and what was decided; files that tools made."""
+    for statement in (
+        _APPROVALS,
+        _FILES,
+        "CREATE INDEX approvals_waiting ON approvals (turn) WHERE status = 'waiting'",
+        "PRAGMA user_version = 5",
     ):
         database.execute(statement)
 

@@ -26,17 +26,20 @@ refused (`LeaseLost`) instead of disturbing the one that has it now::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import JsonValue
 
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User
-from agentkit.store.erasure_protocol import Erasable
+from agentkit.store.call_records import ApprovalRecord, FileRecord, NewApproval
+from agentkit.store.calls_protocol import Approvals, Files
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
 from agentkit.store.inbox_protocol import Inbox
 from agentkit.store.knowledge_protocol import KnowledgeTable
 from agentkit.store.knowledge_records import ChunkRecord, DocumentRecord, NewChunk, NewDocument
+from agentkit.store.memory_protocol import Erasable, Memories
 from agentkit.store.records import (
     Accepted,
     BusyPolicy,
@@ -44,8 +47,6 @@ from agentkit.store.records import (
     ConversationKey,
     ConversationRecord,
     EndStatus,
-    ErasedKinds,
-    ErasureReceipt,
     InboxRecord,
     JournalRow,
     JournalStatus,
@@ -56,7 +57,6 @@ from agentkit.store.records import (
     MemoryRecord,
     NewMemory,
     OpenTurn,
-    Retention,
     StepRecord,
     SummaryRecord,
     TurnRecord,
@@ -66,10 +66,11 @@ from agentkit.store.records import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agentkit.store.records import Vectors
 
 __all__ = [
     "Accepted",
+    "ApprovalRecord",
+    "Approvals",
     "BusyPolicy",
     "ChunkRecord",
     "Claim",
@@ -81,6 +82,8 @@ __all__ = [
     "Erasable",
     "ErasedKinds",
     "ErasureReceipt",
+    "FileRecord",
+    "Files",
     "Inbox",
     "InboxRecord",
     "JournalRow",
@@ -92,6 +95,7 @@ __all__ = [
     "MemoryKind",
     "MemoryMark",
     "MemoryRecord",
+    "NewApproval",
     "NewChunk",
     "NewDocument",
     "NewMemory",
@@ -267,48 +271,7 @@ class TurnLog(Protocol):
         ...
 
 
-class Memories(Protocol):
-    """What is remembered of one user across conversations."""
-
-    def add_memory(self, memory: NewMemory) -> str:
-        """Store one memory and return its id."""
-        ...
-
-    def memories(self, kind: MemoryKind | None = None, *, replaced: bool = False) -> list[MemoryRecord]:
-        """All memories, or those of one kind, oldest first.
-
-        Args:
-            kind: Only these.
-            replaced: The facts that a newer one took the place of, too.
-        """
-        ...
-
-    def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
-        """The memories with these ids, replaced ones too, in the order asked; those that are gone are left out."""
-        ...
-
-    def memory_vectors(self, encoder_id: str) -> tuple[tuple[str, ...], Vectors]:
-        """Ids and vectors (float32 [n, dimension]) of the memories that an encoder embedded, oldest first."""
-        ...
-
-    def memory_changes(self, encoder_id: str, since: MemoryMark | None = None) -> MemoryChanges:
-        """What was added since a mark, by any process; cheap when nothing was."""
-        ...
-
-    def set_memory_vectors(self, encoder_id: str, vectors: Mapping[str, Vectors]) -> None:
-        """Give memories (by id) vectors of another encoder, float32 [dimension] each, in one transaction."""
-        ...
-
-    def remove_memory(self, memory_id: str) -> None:
-        """Remove one memory.
-
-        Raises:
-            RecordNotFound: There is no such memory.
-        """
-        ...
-
-
-class UserStore(Conversations, Inbox, TurnLog, Memories, Erasable, Protocol):
+class UserStore(Conversations, Inbox, TurnLog, Memories, Approvals, Files, Erasable, Protocol):
     """Everything one user of one tenant has; nothing of anybody else can be reached through it.
 
     An id that belongs to somebody else raises `RecordNotFound`, exactly like one that does not exist.
@@ -350,6 +313,10 @@ class Store(Protocol):
 
         The oldest conversation comes first.
         """
+        ...
+
+    def waiting_approvals(self) -> list[ApprovalRecord]:
+        """Every request that waits for a person, of all users, oldest first."""
         ...
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:

@@ -59,6 +59,7 @@ _WITHOUT_OWNER: Final = (
     "DELETE FROM steps WHERE turn NOT IN (SELECT number FROM turns)",
     "DELETE FROM events WHERE turn NOT IN (SELECT number FROM turns)",
     "DELETE FROM journal WHERE turn NOT IN (SELECT number FROM turns)",
+    "DELETE FROM approvals WHERE turn NOT IN (SELECT number FROM turns)",
     "DELETE FROM inbox WHERE conversation NOT IN (SELECT number FROM conversations)",
     "DELETE FROM inbox WHERE turn IS NOT NULL AND turn NOT IN (SELECT number FROM turns)",
     "DELETE FROM leases WHERE conversation NOT IN (SELECT number FROM conversations)",
@@ -85,6 +86,7 @@ OR (
 _MEND: Final = (
     "DELETE FROM steps WHERE turn IN (SELECT number FROM torn)",
     "DELETE FROM journal WHERE turn IN (SELECT number FROM torn)",
+    "DELETE FROM approvals WHERE turn IN (SELECT number FROM torn)",
     # Turns count from 0 without a gap; first out of the way, so that no two have one number meanwhile.
     """UPDATE turns SET seq = -1 - (
         SELECT count(*) FROM turns AS earlier

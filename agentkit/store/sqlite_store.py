@@ -9,17 +9,20 @@ from types import TracebackType
 from typing import Final
 
 from agentkit.errors import StoreCorrupt
-from agentkit.store import turn_reading
+from agentkit.store import approval_rows, turn_reading
+from agentkit.store.approval_rows import ApprovalRows
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
 from agentkit.store.erasure import Eraser
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
 from agentkit.store.failures import storable, validated
+from agentkit.store.file_rows import FileRows
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
 from agentkit.store.inbox_rows import InboxRows
 from agentkit.store.knowledge_table import SqliteKnowledge
 from agentkit.store.opening import open_connection
-from agentkit.store.protocol import KnowledgeTable, OpenTurn, UserStore
-from agentkit.store.records import ConversationKey, ErasedKinds, ErasureReceipt, Lease, Retention
+from agentkit.store.protocol import ApprovalRecord, KnowledgeTable, OpenTurn, UserStore
+from agentkit.store.records import ConversationKey, Lease
 from agentkit.store.turn_reading import TURN_COLUMNS
 from agentkit.store.user_rows import Sources, is_held
 from agentkit.store.workers import this_worker
@@ -39,7 +42,7 @@ LEFT JOIN leases ON leases.conversation = work.conversation
 ORDER BY work.conversation"""
 
 
-class SqliteUserStore(ConversationRows, InboxRows):
+class SqliteUserStore(ConversationRows, InboxRows, ApprovalRows, FileRows):
     """Everything of one user; made by `SqliteStore.for_user` only."""
 
     def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
@@ -113,6 +116,11 @@ class SqliteStore:
             for row in rows
             if not is_held(row, self._sources)
         ]
+
+    def waiting_approvals(self) -> list[ApprovalRecord]:
+        """Every request that waits for a person, of all users, oldest first."""
+        with self._connection.reading():
+            return approval_rows.waiting_of(self._connection)
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
         """The documents of a tenant under one name."""

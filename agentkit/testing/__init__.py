@@ -4,12 +4,15 @@
   `ByteTokenizer` turns text into tokens without a vocabulary.
 - `HashingEncoder` embeds texts by their words.
 - `InMemoryStore` keeps conversations without a file; `STORE_PROMISES` checks any store against the contract.
+- `ToolHarness` calls a tool as a model would and checks what it promises; `Conversation` talks to an agent that has
+  it; `play_scenario` plays a scenario of a bot folder.
 - `FixedClock` and `SequentialIds` make time and identifiers the same in every run.
 """
 
 from agentkit.testing.byte_tokenizer import ByteTokenizer
 from agentkit.testing.clock import FixedClock, SequentialIds
 from agentkit.testing.encoder import HashingEncoder
+from agentkit.testing.harness import Conversation, ToolHarness, play_scenario
 from agentkit.testing.in_memory_rows import InMemoryData
 from agentkit.testing.in_memory_store import InMemoryStore
 from agentkit.testing.promises import STORE_PROMISES, Promise
@@ -30,6 +33,7 @@ __all__ = [
     "ByteTokenizer",
     "Calls",
     "Chooses",
+    "Conversation",
     "Fails",
     "FixedClock",
     "HashingEncoder",
@@ -43,4 +47,6 @@ __all__ = [
     "ScriptStep",
     "ScriptedGenerator",
     "SequentialIds",
+    "ToolHarness",
+    "play_scenario",
 ]

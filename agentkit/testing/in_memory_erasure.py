@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agentkit.store.records import ErasedKinds, ErasureReceipt, MemoryRecord, Retention
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
+from agentkit.store.records import MemoryRecord
 from agentkit.testing.in_memory_rows import ConversationData, InMemoryData, Owner, UserData
 
 
@@ -21,7 +22,8 @@ class InMemoryErasure(UserData):
             memories = [each.record for each in self._data.memories.pop(self._owner, {}).values()]
             self._data.rewritten[self._owner] = self._data.rewritten.get(self._owner, 0) + 1
             remove_conversations(self._data, mine)
-            return receipt(count_of(mine, memories))
+            files = self._data.files.pop(self._owner, {})
+            return receipt(count_of(mine, memories).model_copy(update={"files": len(files)}))
 
 
 def expire(data: InMemoryData, retention: Retention, *, dry_run: bool) -> ErasedKinds:
@@ -72,6 +74,7 @@ def count_of(conversations: Sequence[ConversationData], memories: Sequence[Memor
         turns=len(turns),
         steps=sum(len(turn.steps) for turn in turns),
         calls=sum(len(turn.journal) for turn in turns),
+        approvals=sum(len(turn.approvals) for turn in turns),
         events=sum(len(turn.events) for turn in turns),
         waiting=sum(len(each.inbox) for each in conversations),
         summaries=sum(len(each.summaries) for each in conversations),

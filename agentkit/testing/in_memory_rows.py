@@ -16,6 +16,7 @@ from pydantic_core import PydanticSerializationError
 from agentkit.errors import InputRejected, LeaseLost, RecordNotFound, StoreError, TurnConflict
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolResult, User, dump_message
+from agentkit.store.call_records import ApprovalRecord, FileRecord, NewApproval
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
 from agentkit.store.knowledge_records import ChunkRecord, DocumentRecord
 from agentkit.store.records import (
@@ -39,7 +40,7 @@ Owner = tuple[str, str]
 
 @dataclass
 class TurnData:
-    """One turn with everything that belongs to it; `journal` is by call id, in the order written."""
+    """One turn with everything that belongs to it; `journal` and `approvals` are by call id, in order."""
 
     record: TurnRecord
     message: User
@@ -47,6 +48,7 @@ class TurnData:
     steps: list[StepRecord] = field(default_factory=list)
     journal: dict[str, JournalRow] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    approvals: dict[str, ApprovalRecord] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -132,6 +134,7 @@ class InMemoryData:
     memories: dict[Owner, dict[str, MemoryData]] = field(default_factory=dict)
     added: dict[Owner, int] = field(default_factory=dict)
     rewritten: dict[Owner, int] = field(default_factory=dict)
+    files: dict[Owner, dict[str, FileRecord]] = field(default_factory=dict)
     knowledge: dict[Owner, KnowledgeData] = field(default_factory=dict)
     chunks_made: int = 0
 
@@ -235,7 +238,7 @@ def storable_text(text: str, what: str) -> str:
     return text
 
 
-def check_storable(value: Message | ToolCall | Event) -> None:
+def check_storable(value: Message | ToolCall | Event | NewApproval) -> None:
     """Refuse a value with a text that has no UTF-8 form."""
     try:
         if isinstance(value, (User, Assistant, ToolResult)):

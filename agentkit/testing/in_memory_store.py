@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agentkit.errors import StoreError
+from agentkit.store.call_records import ApprovalRecord
+from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
 from agentkit.store.protocol import KnowledgeTable, UserStore
-from agentkit.store.records import ConversationKey, ErasedKinds, ErasureReceipt, Lease, OpenTurn, Retention
+from agentkit.store.records import ConversationKey, Lease, OpenTurn
+from agentkit.testing.in_memory_calls import InMemoryApprovals, InMemoryFiles
 from agentkit.testing.in_memory_erasure import InMemoryErasure, expire, receipt
 from agentkit.testing.in_memory_knowledge import InMemoryKnowledge
 from agentkit.testing.in_memory_rows import InMemoryData, loaded, storable_text
 from agentkit.testing.in_memory_turns import InMemoryConversations, InMemoryInbox
 
 
-class InMemoryUserStore(InMemoryConversations, InMemoryInbox, InMemoryErasure):
+class InMemoryUserStore(
+    InMemoryConversations, InMemoryInbox, InMemoryApprovals, InMemoryFiles, InMemoryErasure
+):
     """Everything of one user; made by `InMemoryStore.for_user` only."""
 
     def under(self, lease: Lease) -> InMemoryUserStore:
@@ -44,6 +49,19 @@ class InMemoryStore:
             self._check_open()
             found = [each for each in self._data.turns.values() if each[1].is_open]
             return [loaded(*each) for each in found]
+
+    def waiting_approvals(self) -> list[ApprovalRecord]:
+        """Every request that waits for a person, of all users, oldest first."""
+        with self._data.lock:
+            self._check_open()
+            asked = [
+                record
+                for _, turn in self._data.turns.values()
+                if turn.is_open
+                for record in turn.approvals.values()
+                if record.status == "waiting"
+            ]
+            return sorted(asked, key=lambda each: each.created_at)
 
     def unattended(self) -> list[ConversationKey]:
         """The conversations with something to do that nobody has the lease of."""

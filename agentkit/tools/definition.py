@@ -7,16 +7,21 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, get_args, overload
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias, TypedDict, Unpack, get_args, overload
 
 from agentkit.errors import ToolDefinitionError
 from agentkit.messages import ToolEffect, ToolSpec
 from agentkit.tools.docstrings import Documentation, read_docstring
+from agentkit.tools.isolation import Isolation, check_isolable
 from agentkit.tools.parameters import Parameter, origin_of, read_parameters
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_KIND: Final = re.compile(r"[a-z][a-z_]{0,30}")
 _DEFAULT_TIMEOUT: Final = 30.0
+
+ApprovalRule: TypeAlias = bool | Callable[[Mapping[str, Any]], bool | str]
+"""Whether a person has to agree to a call: always, never, or what a function says of its arguments."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +39,13 @@ class Tool:
         trusted: What it returns counts as said by a trusted tool; otherwise as of unknown origin.
         sequential: No other call runs beside it.
         origin: Where it is defined, for messages: `module.name (file:line)`.
+        permission: What the user must be permitted to do (`permissions` of the profile); empty: nothing.
+        handles: Where ids are in its results, and their kind: `{"id": "order"}` for a list of objects with that field.
+            It vouches for these values even where the rest of its result is of unknown origin.
+        confidential: Whether its results must not leave unasked; None: unless they are of unknown origin.
+        approve: Whether a person has to agree to every call, or a function that says so (or why) for some arguments.
+        retries: How often a call that ended in an unexpected error is repeated.
+        isolated: It runs in a process of its own; None: in this one.
     """
 
     spec: ToolSpec
@@ -46,6 +58,12 @@ class Tool:
     trusted: bool
     sequential: bool
     origin: str
+    permission: str = ""
+    handles: Mapping[str, str] = field(default_factory=dict)
+    confidential: bool | None = None
+    approve: ApprovalRule = False
+    retries: int = 0
+    isolated: Isolation | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +74,25 @@ class Tool:
     def authority(self) -> frozenset[str]:
         """Names of the arguments that are marked with `Authority`, themselves or in one of their fields."""
         return frozenset(parameter.name for parameter in self.parameters if parameter.authority)
+
+    @property
+    def guarded(self) -> frozenset[str]:
+        """Names of the arguments that must come from trusted text before the tool acts.
+
+        With an effect: all that are not declared as content. A tool that only looks: those marked with `Authority`.
+        """
+        if self.effect == "read":
+            return self.authority
+        return frozenset(parameter.name for parameter in self.parameters if not parameter.content)
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether what it returns must not leave unasked."""
+        return self.trusted if self.confidential is None else self.confidential
+
+    def kind_of(self, argument: str) -> str:
+        """The kind of handles that may stand for an argument; empty: none."""
+        return next((each.kind for each in self.parameters if each.name == argument), "")
 
     def renamed(self, name: str) -> Tool:
         """The same tool under another name.
@@ -74,28 +111,50 @@ class Tool:
         return f"<Tool {self.name} ({self.effect}) from {self.origin}>"
 
 
+class ToolSettings(TypedDict, total=False):
+    """What `@tool(…)` can be told.
+
+    Args:
+        effect: What the tool does to the world: `read` (looks; the default), `write` (changes something), `egress`
+            (sends something out).
+        idempotent: Doing it twice is the same as doing it once.
+        timeout: Seconds after which a call is given up; 30 if it is left out.
+        name: Another name than the function's: 1 to 64 of `A-Z a-z 0-9 _ . -`.
+        sequential: No other call may run beside it.
+        trusted: False where the result holds text of unknown origin (web pages, mail, a model's own notes).
+        permission: What the user must be permitted to do, as the application says in `profile["permissions"]`.
+        handles: Fields of the result that hold ids, and their kind: `{"id": "order"}`, `{"orders.id": "order"}`; the
+            empty path is the result itself. The model reads `order#1` in their place and writes that as an argument
+            marked `Authority("order")`.
+        confidential: The result must not leave through another tool unasked. Left out: it must not, unless it is of
+            unknown origin.
+        approve: A person has to agree to every call; or a function that is given the arguments and returns whether,
+            or why as a string.
+        retries: Repeats of a call that ended in an unexpected error, with growing pauses, within the timeout. Only for
+            tools that look or that are idempotent.
+        isolated: Run in a process of its own, killed with its children when the time is up; `Isolation` sets limits.
+    """
+
+    effect: ToolEffect
+    idempotent: bool
+    timeout: float
+    name: str | None
+    sequential: bool
+    trusted: bool
+    permission: str
+    handles: Mapping[str, str]
+    confidential: bool | None
+    approve: ApprovalRule
+    retries: int
+    isolated: bool | Isolation
+
+
 @overload
 def tool(function: Callable[..., Any], /) -> Tool: ...
 @overload
+def tool(**settings: Unpack[ToolSettings]) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
-    *,
-    effect: ToolEffect = "read",
-    idempotent: bool = False,
-    timeout: float = _DEFAULT_TIMEOUT,
-    name: str | None = None,
-    sequential: bool = False,
-    trusted: bool = True,
-) -> Callable[[Callable[..., Any]], Tool]: ...
-def tool(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    effect: ToolEffect = "read",
-    idempotent: bool = False,
-    timeout: float = _DEFAULT_TIMEOUT,
-    name: str | None = None,
-    sequential: bool = False,
-    trusted: bool = True,
+    function: Callable[..., Any] | None = None, /, **settings: Unpack[ToolSettings]
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a function a tool: `@tool`, or `@tool(effect="write")`.
 
@@ -105,44 +164,55 @@ def tool(
 
     Args:
         function: The function, sync or async; when it is left out, a decorator is returned.
-        effect: What the tool does to the world: `read` (looks), `write` (changes something), `egress` (sends
-            something out).
-        idempotent: Doing it twice is the same as doing it once.
-        timeout: Seconds after which a call is given up.
-        name: Another name than the function's: 1 to 64 of `A-Z a-z 0-9 _ . -`.
-        sequential: No other call may run beside it.
-        trusted: False where the result holds text of unknown origin (web pages, mail, a model's own notes).
+        settings: See `ToolSettings`.
 
     Raises:
         ToolDefinitionError: The function cannot become a tool; says which parameter and why.
+        TypeError: There is no such setting.
     """
-
-    def decorate(function: Callable[..., Any], names: Mapping[str, Any]) -> Tool:
-        origin = _check_function(function)
-        _check_settings(origin, effect, timeout)
-        tool_name = function.__name__ if name is None else name
-        _check_name(tool_name, origin)
-        documentation = _documentation(function, origin)
-        parameters, takes_context = read_parameters(function, documentation.parameters, names)
-        return Tool(
-            spec=ToolSpec(
-                name=tool_name, description=documentation.description, parameters=_object_schema(parameters)
-            ),
-            function=function,
-            parameters=parameters,
-            takes_context=takes_context,
-            effect=effect,
-            idempotent=idempotent,
-            timeout=timeout,
-            trusted=trusted,
-            sequential=sequential,
-            origin=origin,
-        )
-
+    if unknown := settings.keys() - ToolSettings.__annotations__.keys():
+        raise TypeError(f"tool() got an unexpected keyword argument {sorted(unknown)[0]!r}")
     # Annotations of a function defined inside another one may name locals of the place that defines it.
+    names = sys._getframe(1).f_locals
     if function is not None:
-        return decorate(function, sys._getframe(1).f_locals)
-    return lambda function: decorate(function, sys._getframe(1).f_locals)
+        return _decorated(function, names, settings)
+    return lambda function: _decorated(function, sys._getframe(1).f_locals, settings)
+
+
+def _decorated(function: Callable[..., Any], names: Mapping[str, Any], settings: ToolSettings) -> Tool:
+    origin = _check_function(function)
+    effect, timeout = settings.get("effect", "read"), settings.get("timeout", _DEFAULT_TIMEOUT)
+    _check_settings(origin, effect, timeout)
+    _check_calls(origin, settings)
+    isolated = settings.get("isolated", False)
+    isolation = Isolation() if isolated is True else isolated or None
+    if isolation is not None:
+        check_isolable(function, origin)
+    given_name = settings.get("name")
+    tool_name = function.__name__ if given_name is None else given_name
+    _check_name(tool_name, origin)
+    documentation = _documentation(function, origin)
+    parameters, takes_context = read_parameters(function, documentation.parameters, names)
+    return Tool(
+        spec=ToolSpec(
+            name=tool_name, description=documentation.description, parameters=_object_schema(parameters)
+        ),
+        function=function,
+        parameters=parameters,
+        takes_context=takes_context,
+        effect=effect,
+        idempotent=settings.get("idempotent", False),
+        timeout=timeout,
+        trusted=settings.get("trusted", True),
+        sequential=settings.get("sequential", False),
+        origin=origin,
+        permission=settings.get("permission", ""),
+        handles=dict(settings.get("handles", {})),
+        confidential=settings.get("confidential"),
+        approve=settings.get("approve", False),
+        retries=settings.get("retries", 0),
+        isolated=isolation,
+    )
 
 
 def _documentation(function: Callable[..., Any], origin: str) -> Documentation:
@@ -196,6 +266,21 @@ def _check_settings(origin: str, effect: str, timeout: object) -> None:
             f"{origin}: the timeout {timeout!r} is not a number of seconds above 0",
             hint="every call must end: choose a number such as 30.0",
         )
+
+
+def _check_calls(origin: str, settings: ToolSettings) -> None:
+    has_effect = settings.get("effect", "read") != "read"
+    if settings.get("retries") and has_effect and not settings.get("idempotent"):
+        raise ToolDefinitionError(
+            f"{origin} has an effect, is not idempotent and is to be repeated",
+            hint="leave `retries` out, or make it idempotent with `context.idempotency_key` and say idempotent=True",
+        )
+    for path, kind in settings.get("handles", {}).items():
+        if not _KIND.fullmatch(kind):
+            raise ToolDefinitionError(
+                f"{origin}: `{kind}`, the kind of the handles at `{path}`, is no word",
+                hint="use lower-case letters and `_`, for example `order`",
+            )
 
 
 def _check_name(name: str, origin: str) -> None:

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import json
 import typing
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,10 +15,11 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 from pydantic_core import PydanticSerializationError, PydanticUndefined, SchemaError
 
 from agentkit.errors import ToolDefinitionError
-from agentkit.tools.context import AUTHORITY_KEY, ToolContext
+from agentkit.tools.context import AUTHORITY_KEY, CONTENT_KEY, KIND_KEY, ToolContext
 from agentkit.tools.schema import argument_schema
 
 MISSING: Final = inspect.Parameter.empty
@@ -47,6 +49,8 @@ class Parameter:
         definitions: Definitions that `schema` refers to; empty unless a model is recursive.
         required: There is no default.
         authority: Its value, or a field of it, is marked with `Authority`.
+        content: It is marked with `Content`, and no part of it with `Authority`.
+        kind: Kind of the handles that may stand for it; empty: none.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Parameter:
     definitions: dict[str, Any]
     required: bool
     authority: bool
+    content: bool = False
+    kind: str = ""
 
 
 def origin_of(function: Callable[..., Any]) -> str:
@@ -133,9 +139,18 @@ def _annotation(
 def _read(parameter: inspect.Parameter, annotation: Any, documented: str, where: str) -> Parameter:
     described = _field_description(parameter, annotation, where)
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        with warnings.catch_warnings():
+            # An alias or a default inside a type, which pydantic would only warn of and then ignore.
+            warnings.simplefilter("error", UnsupportedFieldAttributeWarning)
+            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         schema, definitions = argument_schema(adapter, parameter.name)
-    except (PydanticUserError, SchemaError, NameError, TypeError) as problem:
+    except (
+        PydanticUserError,
+        SchemaError,
+        NameError,
+        TypeError,
+        UnsupportedFieldAttributeWarning,
+    ) as problem:
         reason = str(problem).splitlines()[0]
         raise ToolDefinitionError(
             f"{where} has a type that cannot be written as JSON: {_type_name(annotation)} ({reason})",
@@ -152,10 +167,28 @@ def _read(parameter: inspect.Parameter, annotation: Any, documented: str, where:
     required = parameter.default is MISSING
     if not required:
         schema["default"] = _checked_default(adapter, parameter.default, annotation, where)
-    authority = AUTHORITY_KEY in json.dumps([schema, definitions])
+    annotated = [schema, definitions]
+    authority = _first(annotated, AUTHORITY_KEY) is not None
     if authority:
         schema[AUTHORITY_KEY] = True
-    return Parameter(parameter.name, adapter, schema, definitions, required, authority)
+    return Parameter(
+        parameter.name,
+        adapter,
+        schema,
+        definitions,
+        required,
+        authority,
+        content=not authority and _first(annotated, CONTENT_KEY) is not None,
+        kind=str(_first(annotated, KIND_KEY) or ""),
+    )
+
+
+def _first(node: Any, key: str) -> Any:
+    """The first value of an annotation in a schema, at any depth; None if there is none."""
+    if isinstance(node, dict) and key in node:
+        return node[key]
+    inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return next((found for each in inside if (found := _first(each, key)) is not None), None)
 
 
 def _field_description(parameter: inspect.Parameter, annotation: Any, where: str) -> str:

@@ -42,6 +42,44 @@ class MemoryService(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that the agent keeps for the user of a call."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@runtime_checkable
+class FileService(Protocol):
+    """The files of the user of the present call, named by the SHA-256 of their content."""
+
+    def save(self, content: bytes, name: str, media_type: str) -> str:
+        """Keep a file; returns its name here. The same content is kept once."""
+        ...
+
+    def read(self, file_id: str) -> StoredFile:
+        """The file of that name.
+
+        Raises:
+            ToolFailed: This user has none.
+        """
+        ...
+
+
+def file_service(context: ToolContext) -> FileService:
+    """The file service of a call.
+
+    Raises:
+        ToolFailed: The agent keeps no files.
+    """
+    service = context.services.get("files")
+    if not isinstance(service, FileService):
+        raise ToolFailed("this agent keeps no files")
+    return service
+
+
 def memory_service(context: ToolContext) -> MemoryService:
     """The memory service of a call.
 
@@ -51,4 +89,42 @@ def memory_service(context: ToolContext) -> MemoryService:
     service = context.services.get("memory")
     if not isinstance(service, MemoryService):
         raise ToolFailed("this agent has no memory")
+    return service
+
+
+@dataclass(frozen=True)
+class KnowledgeHit:
+    """One passage of the bot's documents.
+
+    Args:
+        document: The file that it is from.
+        heading: The headings above it.
+        text: The passage.
+        similarity: Cosine similarity to the query.
+    """
+
+    document: str
+    heading: str
+    text: str
+    similarity: float
+
+
+@runtime_checkable
+class KnowledgeService(Protocol):
+    """The documents that the bot answers from."""
+
+    def search(self, query: str, limit: int) -> Sequence[KnowledgeHit]:
+        """At most `limit` passages nearest in meaning to `query`, best first."""
+        ...
+
+
+def knowledge_service(context: ToolContext) -> KnowledgeService:
+    """The knowledge service of a call.
+
+    Raises:
+        ToolFailed: The agent lends none.
+    """
+    service = context.services.get("knowledge")
+    if not isinstance(service, KnowledgeService):
+        raise ToolFailed("this agent has no documents")
     return service

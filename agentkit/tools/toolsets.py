@@ -1,12 +1,13 @@
-"""Groups of tools. Extend by wrapping: `Filtered(Prefixed(shop_tools, "shop_"), is_allowed)`."""
+"""Groups of tools; `wrappers` extends them: `Filtered(Prefixed(shop_tools, "shop_"), is_allowed)`."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from agentkit.errors import ToolDefinitionError, ToolRetry
+from agentkit.tools.context import ToolContext
 from agentkit.tools.definition import Tool
 
 _MOST_NAMES: Final = 20
@@ -14,14 +15,22 @@ _MOST_NAMES: Final = 20
 
 @runtime_checkable
 class Toolset(Protocol):
-    """A group of tools with distinct names."""
+    """A group of tools with distinct names. Subclass it: `prepare` then has its default."""
 
     def tools(self) -> Sequence[Tool]:
-        """The tools, in an order that stays the same from call to call (prompts are cached by it)."""
+        """Every tool there is, in an order that stays the same from call to call (prompts are cached by it)."""
         ...
 
+    def prepare(self, context: ToolContext) -> Sequence[Tool]:
+        """The tools of one turn: some of `tools`, in the same order. By default all of them.
 
-class StaticToolset:
+        Args:
+            context: Who the turn is for; its `call_id` is empty.
+        """
+        return self.tools()
+
+
+class StaticToolset(Toolset):
     """A fixed list of tools.
 
     Args:
@@ -44,41 +53,7 @@ class StaticToolset:
         return get_tool(self, name)
 
 
-class Filtered:
-    """The tools of another toolset for which a predicate holds; asked anew each time.
-
-    Args:
-        toolset: The other toolset.
-        predicate: Whether a tool is in.
-    """
-
-    def __init__(self, toolset: Toolset, predicate: Callable[[Tool], bool]) -> None:
-        self._toolset = toolset
-        self._predicate = predicate
-
-    def tools(self) -> Sequence[Tool]:
-        """The tools that are in, in the order of the other toolset."""
-        return tuple(tool for tool in self._toolset.tools() if self._predicate(tool))
-
-
-class Prefixed:
-    """The tools of another toolset under longer names, so that two toolsets with one name fit together.
-
-    Args:
-        toolset: The other toolset.
-        prefix: Put before every name, for example `shop_`.
-    """
-
-    def __init__(self, toolset: Toolset, prefix: str) -> None:
-        self._toolset = toolset
-        self._prefix = prefix
-
-    def tools(self) -> Sequence[Tool]:
-        """The renamed tools, in the order of the other toolset."""
-        return tuple(tool.renamed(f"{self._prefix}{tool.name}") for tool in self._toolset.tools())
-
-
-class Merged:
+class Merged(Toolset):
     """Several toolsets as one, in the order given.
 
     Args:
@@ -95,6 +70,12 @@ class Merged:
     def tools(self) -> Sequence[Tool]:
         """All tools, toolset by toolset."""
         tools = tuple(tool for toolset in self._toolsets for tool in toolset.tools())
+        _check_distinct(tools)
+        return tools
+
+    def prepare(self, context: ToolContext) -> Sequence[Tool]:
+        """The tools of one turn, toolset by toolset."""
+        tools = tuple(tool for toolset in self._toolsets for tool in toolset.prepare(context))
         _check_distinct(tools)
         return tools
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from make_shop import LARGE_KG, add_working_days, database, make_shop
 from pydantic import Field
 
-from agentkit import Authority, ToolContext, ToolFailed, tool
+from agentkit import Authority, Content, ToolContext, ToolFailed, tool
 
 RETURN_DAYS = 30
 LARGE_COLLECTION_CENTS = 1900
@@ -32,9 +32,11 @@ Reason: TypeAlias = Literal[
     "not_given", "changed_mind", "does_not_fit", "damaged", "wrong_item", "not_as_described"
 ]
 Topic: TypeAlias = Literal["damage", "missing_part", "delivery", "payment", "product", "complaint", "other"]
-Item: TypeAlias = Annotated[str, Field(description="which item, in the customer's words", max_length=80)]
+Item: TypeAlias = Annotated[
+    str, Field(description="which item, in the customer's words", max_length=80), Content()
+]
 Problem: TypeAlias = Annotated[
-    str, Field(description="the problem in the customer's words", min_length=3, max_length=600)
+    str, Field(description="the problem in the customer's words", min_length=3, max_length=600), Content()
 ]
 Street: TypeAlias = Annotated[str, Field(description="house number and street", min_length=3), Authority()]
 City: TypeAlias = Annotated[str, Field(min_length=2), Authority()]

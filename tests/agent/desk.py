@@ -55,9 +55,12 @@ def desk(
     bound: bool = True,
     limits: Limits | None = None,
     reply_folder: Path | None = None,
+    approve: tuple[str, ...] = (),
 ) -> Agent:
     """An agent whose generator plays `steps`; without `bound` it has no intents."""
-    settings = Settings(instructions="You are a shop.", contact="call 020", limits=limits or Limits())
+    settings = Settings(
+        instructions="You are a shop.", contact="call 020", limits=limits or Limits(), approve=approve
+    )
     return Agent(
         generator=generator or ScriptedGenerator(steps),
         encoder=ENCODER,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from agentkit.errors import ToolFailed
-from agentkit.tools import Authority, ToolContext, tool
+from agentkit.tools import Authority, Content, ToolContext, tool
 
 OrderId = Annotated[str, Field(pattern=r"^\d{4}$", description="The number of the order."), Authority()]
 
@@ -39,6 +39,6 @@ def change_address(order_id: OrderId, street: Annotated[str, Authority()]) -> st
 
 
 @tool(effect="write")
-def create_ticket(problem: str) -> str:
+def create_ticket(problem: Annotated[str, Content()]) -> str:
     """Let a person look at a problem."""
     return f"ticket about {problem}"

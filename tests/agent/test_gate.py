@@ -2,7 +2,8 @@ import pytest
 from pydantic import JsonValue
 
 from agentkit.agent.candidates import trusted_text
-from agentkit.agent.gate import Allow, Refuse, Verdict, gate
+from agentkit.agent.gate import Allow, Refuse, Situation, Verdict, gate
+from agentkit.events import ArgumentOrigin
 from agentkit.messages import ToolCall, user
 from agentkit.tools import Tool
 from tests.agent.shop_tools import cancel_order, change_address, create_ticket, list_orders, track_parcel
@@ -20,18 +21,16 @@ def judge(
     earlier: list[ToolCall] | None = None,
     known: dict[str, JsonValue] | None = None,
 ) -> Verdict:
-    return gate(
-        wanted,
-        TOOLS,
-        trusted=trusted_text(said, [user("hello")]),
-        known=known or {},
-        earlier_calls=earlier or [],
-        repeated_calls=1,
+    situation = Situation(
+        trusted=trusted_text(said, [user("hello")]), known=known or {}, earlier_calls=earlier or []
     )
+    return gate(wanted, TOOLS, situation)
 
 
 def test_a_call_that_names_what_the_user_said_may_run() -> None:
-    assert judge(call("track_parcel", order_id="1042"), "where is 1042") == Allow(track_parcel)
+    wanted = call("track_parcel", order_id="1042")
+    origins = (ArgumentOrigin(argument="order_id", origin="user"),)
+    assert judge(wanted, "where is 1042") == Allow(track_parcel, wanted, origins)
 
 
 def test_a_tool_that_does_not_exist_is_refused_with_the_names_that_do() -> None:

@@ -12,8 +12,8 @@ from typing import Final, TypeAlias
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SHIPPED: Final = ("agentkit", "tools/agentkit_tools", "prompts/agentkit_prompts")
-# What `agentkit new bot` copies: files of the user's, not modules of agentkit.
-TEMPLATE: Final = "agentkit/bot/template"
+# What `agentkit new` copies: files of the user's, not modules of agentkit.
+TEMPLATES: Final = ("agentkit/bot/template", "agentkit/plugins/template")
 ALL: Final = (*SHIPPED, "examples", "benchmarks", "tests", "dev")
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -11,11 +11,15 @@ from typing import Final
 import pytest
 
 import agentkit
-from tests.architecture.source_tree import ROOT, TEMPLATE, Module, modules, parse
+from tests.architecture.source_tree import ROOT, TEMPLATES, Module, modules, parse
 
 # mypy may not know them yet: they are set when the module is run.
 PUBLIC: Final[tuple[str, ...]] = tuple(vars(agentkit).get("__all__", ()))
-INITS: Final = tuple(module for module in modules("agentkit") if module.path.endswith("/__init__.py"))
+INITS: Final = tuple(
+    module
+    for module in modules("agentkit")
+    if module.path.endswith("/__init__.py") and not module.path.startswith(TEMPLATES)
+)
 
 
 def listed_names(module: Module) -> list[str] | None:
@@ -70,7 +74,7 @@ def private_imports(module: Module, public: frozenset[str]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("folder", ["tools", "prompts", "examples", TEMPLATE])
+@pytest.mark.parametrize("folder", ["tools", "prompts", "examples", *TEMPLATES])
 def test_plugins_and_examples_import_only_public_names(folder: str) -> None:
     public = frozenset(PUBLIC) | {"testing"}
     places = [place for module in modules(folder) for place in private_imports(module, public)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agentkit.agent import Agent, Limits, Settings
-from agentkit.agent.ranking import ToolRanking
+from agentkit.agent.ranking import ToolPool
 from agentkit.bot.config import load_config
 from agentkit.intents import train
 from agentkit.intents.examples import load_examples
@@ -15,7 +15,7 @@ from agentkit.models.dialects import Dialect, HermesDialect, PlainDialect, encod
 from agentkit.models.dialects.chat_template import transcript_wrapping
 from agentkit.models.protocols import Delta, GenerationRequest
 from agentkit.testing import ByteTokenizer, FixedClock, HashingEncoder, RandomGenerator
-from agentkit.tools import StaticToolset
+from agentkit.tools import StaticToolset, ToolContext
 from tests.examples.shop_under_test import BOT, Shop
 
 CODEC = ByteTokenizer()
@@ -52,7 +52,7 @@ def conversation(folder: Path, shop: Shop, texts: Sequence[str]) -> list[list[Ge
     file = load_examples(BOT / "intents.yaml")
     config = load_config(BOT)
     vectors = ENCODER.encode([example.text for example in file.examples])
-    generator = Recording(seed=3)
+    generator = Recording(seed=2)
     generator.turns = []
     with Agent(
         generator=generator,
@@ -62,7 +62,9 @@ def conversation(folder: Path, shop: Shop, texts: Sequence[str]) -> list[list[Ge
         intents=train(file.examples, vectors, ENCODER.id),
         bindings=file.bindings,
         settings=Settings(
-            instructions=config.instructions, contact=config.contact, limits=Limits(tokens=150)
+            instructions=config.instructions,
+            contact=config.contact,
+            limits=Limits(tokens=150, prompt_tokens=20_000),
         ),
         now=FixedClock(shop.day),
     ) as agent:
@@ -113,7 +115,8 @@ def test_the_static_part_of_an_intent_is_the_same_after_another_one(shop: Shop, 
 
 
 def test_the_tools_of_a_message_without_intents_come_in_one_order(shop: Shop) -> None:
-    ranking = ToolRanking(StaticToolset(list(shop.tools.values())), ENCODER)
+    pool = ToolPool(StaticToolset(list(shop.tools.values())), ENCODER)
+    ranking = pool.prepared(ToolContext(user_id="ann"))
     orders = [tool.name for tool in ranking.tools]
     for text in (*PROBLEMS, ADDRESS):
         ranked = ranking.rank(ENCODER.encode([text])[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -27,14 +28,16 @@ def register(registry):
 '''
 
 
-def install(site: Path, package: str, code: str, entry: str | None = None) -> None:
+def install(site: Path, package: str, code: str, entry: str | None = None, requires: str = "") -> None:
     """Put a tiny distribution into `site`, as pip would."""
     module = package.replace("-", "_")
     (site / f"{module}.py").write_text(textwrap.dedent(code), encoding="utf-8")
     metadata = site / f"{module}-1.2.dist-info"
     metadata.mkdir()
     metadata.joinpath("METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n", encoding="utf-8"
+        f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n"
+        + (f"Requires-Dist: {requires}\n" if requires else ""),
+        encoding="utf-8",
     )
     metadata.joinpath("entry_points.txt").write_text(
         f"[agentkit.plugins]\n{module} = {entry or f'{module}:register'}\n", encoding="utf-8"
@@ -112,6 +115,41 @@ def test_two_plugins_with_one_tool_name_are_both_named(site: Path) -> None:
     (broken,) = report.broken
     assert broken.name == "zoo_tools"
     assert "`art_tools` and `zoo_tools` both add a tool called `paint`" in broken.error.message
+
+
+def test_a_plugin_for_a_newer_agentkit_is_switched_off_before_its_code_runs(site: Path) -> None:
+    install(site, "good-tools", TOOL.format(name="paint"), requires="agentkit-local>=0.1")
+    install(site, "new-tools", f"open({str(site / 'ran')!r}, 'w')", requires="agentkit-local>=7,<8")
+    report = load(site)
+    assert [plugin.tools for plugin in report.loaded] == [("paint",)]
+    (broken,) = report.broken
+    assert (
+        "plugin `new_tools` of new-tools 1.2 is made for agentkit <8,>=7, this is 0." in broken.error.message
+    )
+    assert "install a version of new-tools" in broken.error.hint
+    assert not (site / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "requires",
+    ["pydantic>=99", "agentkit-local>=99; python_version < '3'", "not a requirement !", "agentkit-local"],
+)
+def test_other_requirements_are_left_to_the_package_manager(site: Path, requires: str) -> None:
+    install(site, "good-tools", TOOL.format(name="paint"), requires=requires)
+    assert list(load(site).tools) == ["paint"]
+
+
+def test_the_list_names_what_works_and_what_is_switched_off(tmp_path: Path) -> None:
+    install(tmp_path, "art-tools", TOOL.format(name="paint"))
+    install(tmp_path, "bad-tools", "1/0")
+    command = [sys.executable, "-m", "agentkit", "plugins", "list"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "120"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "art-tools 1.2" in done.stdout
+    assert "switched off" in done.stdout
+    assert "plugin `bad_tools` of bad-tools 1.2" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
 
 
 def test_a_registry_refuses_a_plain_function() -> None:

@@ -20,9 +20,9 @@ from agentkit.errors import ErasureIncomplete, RecordNotFound
 from agentkit.messages import ToolCall, assistant, tool_result, user
 from agentkit.store import migrations
 from agentkit.store.driver import sqlite3
+from agentkit.store.erasure_records import Retention
 from agentkit.store.protocol import NewMemory, UserStore
 from agentkit.store.raw_search import RawSearch, pieces_of
-from agentkit.store.records import Retention
 from agentkit.store.sqlite_store import SqliteStore
 from tests.store.samples import open_store, say, trace, unit
 
@@ -38,6 +38,8 @@ OF_USERS = {
     "summaries",
     "inbox",
     "leases",
+    "approvals",
+    "files",
 }
 OF_BOTS = {
     "documents",
@@ -160,11 +162,13 @@ def test_the_receipt_counts_and_holds_no_content(tmp_path: Path) -> None:
         "turns": 2,
         "steps": 3,
         "calls": 1,
+        "approvals": 0,
         "events": 4,
         "waiting": 0,
         "summaries": 0,
         "messages": 2,
         "facts": 1,
+        "files": 0,
     }
     assert receipt.searched == (tmp_path / "agentkit.db", tmp_path / "agentkit.db-wal")
     assert receipt.pieces > 50
@@ -284,7 +288,7 @@ def test_every_table_is_known_to_belong_to_users_or_to_bots(tmp_path: Path) -> N
         rows = raw_connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     raw_connection.close()
     assert {row[0] for row in rows} == OF_USERS | OF_BOTS
-    assert migrations.NEWEST_VERSION == 4  # who adds tables or columns looks at `erasure`, too
+    assert migrations.NEWEST_VERSION == 5  # who adds tables or columns looks at `erasure`, too
 
 
 @settings(max_examples=300, deadline=None)

@@ -14,7 +14,13 @@ from agentkit.store.driver import sqlite3
 from tests.store.samples import open_store, say
 
 # The schema that each version leads to. A released step is never changed: a new one adds a line here.
-FINGERPRINTS = {1: "316f5493ea8e4bbd", 2: "5659057f65d344ff", 3: "137cb6455ff14d8f", 4: "3a4007ffea007759"}
+FINGERPRINTS = {
+    1: "316f5493ea8e4bbd",
+    2: "5659057f65d344ff",
+    3: "137cb6455ff14d8f",
+    4: "3a4007ffea007759",
+    5: "8d8c5bfc3d481667",
+}
 READ_SCHEMA = """
 SELECT sql FROM sqlite_schema
 WHERE sql IS NOT NULL AND tbl_name <> '_sqlite_migrations' ORDER BY type, name"""

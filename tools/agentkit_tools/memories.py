@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agentkit import ToolContext, ToolRetry, memory_service, tool
+from agentkit import Content, ToolContext, ToolRetry, memory_service, tool
 
 
 @tool(effect="write", trusted=False)
 def add_note(
-    context: ToolContext, text: Annotated[str, Field(min_length=1, max_length=1000)]
+    context: ToolContext, text: Annotated[str, Field(min_length=1, max_length=1000), Content()]
 ) -> dict[str, str]:
     """Note something that the user wants to be remembered in later conversations.
 

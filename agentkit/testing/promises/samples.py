@@ -10,6 +10,7 @@ from agentkit.messages import ToolCall, assistant, tool_result, user
 from agentkit.store.protocol import NewMemory, UserStore
 
 CALL = ToolCall(id="call-1", name="cancel_order", arguments={"order_id": "1042"})
+ASKED = CALL.model_copy(update={"id": "asked"})
 DONE = tool_result(CALL, "cancelled", data={"order_id": "1042"})
 
 

@@ -9,9 +9,19 @@ from typing import Final
 
 from agentkit.errors import RecordNotFound
 from agentkit.messages import assistant, user
+from agentkit.store.call_records import NewApproval, arguments_hash
 from agentkit.store.protocol import Lease, NewMemory, Store, SummaryRecord, UserStore
 from agentkit.testing.promises.registry import of_a_store, refused
-from agentkit.testing.promises.samples import CALL, DONE, memory, say, turn_with_started_call, unit
+from agentkit.testing.promises.samples import (
+    ASKED,
+    CALL,
+    DONE,
+    memory,
+    say,
+    turn_with_started_call,
+    turn_with_written_call,
+    unit,
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,8 @@ class _Adas:
     memory: str
     message: str
     lease: Lease
+    approval: str
+    file: str
 
 
 _Attempt = Callable[[UserStore, _Adas], object]
@@ -39,6 +51,19 @@ _WITH_ID: Final[dict[str, _Attempt]] = {
         adas.open_turn, reply=assistant("x"), events=(), memories=(), status="done"
     ),
     "open_turn": lambda other, adas: other.open_turn(adas.open_turn),
+    "request_approval": lambda other, adas: other.request_approval(
+        NewApproval(turn_id=adas.open_turn, call=CALL, effect="write", reasons=())
+    ),
+    "approvals": lambda other, adas: other.approvals(adas.open_turn),
+    "approval": lambda other, adas: other.approval(adas.approval),
+    "answer_approval": lambda other, adas: other.answer_approval(
+        adas.approval,
+        shown=arguments_hash(ASKED.name, ASKED.arguments),
+        settled=ASKED.arguments,
+        by="mallory",
+    ),
+    "use_approval": lambda other, adas: other.use_approval(adas.open_turn, CALL.id, CALL.arguments),
+    "file": lambda other, adas: other.file(adas.file),
     "transcript": lambda other, adas: other.transcript(adas.conversation),
     "turns": lambda other, adas: other.turns(adas.conversation),
     "fork": lambda other, adas: other.fork(adas.turn),
@@ -70,7 +95,7 @@ _LISTS: Final[dict[str, _Attempt]] = {
 }
 
 # `under` gives a store of the same user; what that one refuses, and what `erase` leaves alone, is checked below.
-_HARMLESS: Final = {"new_conversation", "tenant", "user", "under", "erase"}
+_HARMLESS: Final = {"new_conversation", "save_file", "tenant", "user", "under", "erase"}
 
 _OTHERS: Final = (("shop", "ben"), ("other shop", "ada"), ("", "ada"), ("shop", "ADA"), ("shop", "ada "))
 
@@ -121,6 +146,8 @@ def _things_of(ada: UserStore) -> _Adas:
     conversation = ada.new_conversation("hers")
     turn = say(ada, conversation, "My sofa is the grey one")
     open_turn = turn_with_started_call(ada)
+    waiting = turn_with_written_call(ada, ASKED)
+    asked = NewApproval(turn_id=waiting, call=ASKED, effect="write", reasons=())
     leased = ada.new_conversation()
     accepted = ada.accept(leased, user("and my lamp?"), claim_seconds=100)
     assert accepted.claim is not None
@@ -131,6 +158,8 @@ def _things_of(ada: UserStore) -> _Adas:
         memory=ada.memories()[0].id,
         message=accepted.record.id,
         lease=accepted.claim.lease,
+        approval=ada.request_approval(asked).id,
+        file=ada.save_file(b"hers", name="hers.txt", media_type="text/plain"),
     )
 
 
@@ -143,5 +172,7 @@ def _everything_of(ada: UserStore, adas: _Adas) -> Iterator[object]:
     yield ada.events(adas.turn)
     yield ada.open_turn(adas.open_turn)
     yield ada.stop_requested(adas.lease)
+    yield ada.approval(adas.approval)
+    yield ada.file(adas.file)
     yield ada.memories()
     yield ada.memory_changes("encoder-a").mark

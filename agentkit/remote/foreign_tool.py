@@ -1,0 +1,226 @@
+"""Tools whose arguments are described by a JSON Schema that somebody else wrote: MCP servers, OpenAPI files.
+
+Nothing in such a description is believed. Its text is cut and cleaned, references that leave it are refused, and
+only keywords stay that decide what an argument may be. Patterns are kept for the constraint, which follows them in
+linear time; Python's `re`, which may take for ever, never sees them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, TypeAdapter
+
+from agentkit.errors import ConstraintUnsupported, ToolDefinitionError
+from agentkit.messages import ToolEffect, ToolSpec
+from agentkit.models.schema_check import violations
+from agentkit.models.schema_support import enforceable
+from agentkit.tools import Tool
+from agentkit.tools.context import AUTHORITY_KEY
+from agentkit.tools.parameters import Parameter
+
+_MOST_DEPTH: Final = 20
+_MOST_NODES: Final = 2_000
+_MOST_DESCRIPTION: Final = 600
+_MOST_ARGUMENT_DESCRIPTION: Final = 200
+# fmt: off
+_KEPT: Final = frozenset((
+    "type", "enum", "const", "required", "additionalProperties", "minProperties", "maxProperties",
+    "properties", "items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength", "pattern",
+    "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "anyOf", "oneOf",
+    "allOf", "$ref", "$defs", "definitions",
+))
+# fmt: on
+_MAPS: Final = frozenset(("properties", "$defs", "definitions"))
+_DEFINITIONS: Final = frozenset(("$defs", "definitions"))
+_LISTS: Final = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
+# Control characters, and those that are invisible or turn the direction of writing.
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+_SPACE: Final = re.compile(r"\s+")
+_UNUSABLE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def foreign_tool(
+    *,
+    name: str,
+    description: str,
+    schema: Any,
+    function: Callable[..., Any],
+    effect: ToolEffect,
+    origin: str,
+    idempotent: bool = False,
+    timeout: float = 30.0,
+    trusted: bool = False,
+    authority: Iterable[str] = (),
+) -> Tool:
+    """Make a tool from somebody else's description.
+
+    Args:
+        name: What the model calls it; characters that a name cannot have become `_`.
+        description: What it does, in their words: cleaned and cut.
+        schema: JSON Schema of its arguments: an object.
+        function: Takes a `ToolContext` and the arguments by name, as JSON; sync or async.
+        effect: What it does to the world, as whoever set it up says.
+        origin: Where it comes from, for messages.
+        idempotent: Doing it twice is the same as doing it once.
+        timeout: Seconds after which a call is given up.
+        trusted: What it returns is believed.
+        authority: Arguments that decide whom or what it touches.
+
+    Raises:
+        ToolDefinitionError: The description cannot be used; names the argument.
+    """
+    whole = clean_schema(schema, origin)
+    if whole.get("type", "object") != "object":
+        raise ToolDefinitionError(f"{origin}: its arguments are no object", hint="its author has to mend it")
+    required = whole.get("required", ())
+    definitions = {key: value for key, value in whole.items() if key in _DEFINITIONS}
+    chosen = frozenset(authority)
+    parameters = tuple(
+        _parameter(each, own, definitions, each in required, each in chosen)
+        for each, own in whole.get("properties", {}).items()
+    )
+    return Tool(
+        spec=_spec(usable_name(name), clean_text(description, _MOST_DESCRIPTION), parameters),
+        function=function,
+        parameters=parameters,
+        takes_context=True,
+        effect=effect,
+        idempotent=idempotent,
+        timeout=timeout,
+        trusted=trusted,
+        sequential=False,
+        origin=origin,
+    )
+
+
+def _spec(name: str, description: str, parameters: Sequence[Parameter]) -> ToolSpec:
+    shown: dict[str, Any] = {
+        "type": "object",
+        "properties": {parameter.name: parameter.schema for parameter in parameters},
+        "required": [parameter.name for parameter in parameters if parameter.required],
+        "additionalProperties": False,
+    }
+    for parameter in parameters:
+        for key, value in parameter.definitions.items():
+            shown.setdefault(key, {}).update(value)
+    return ToolSpec(name=name, description=description or name.replace("_", " "), parameters=shown)
+
+
+def usable_name(name: str) -> str:
+    """A name that models can write, as near to `name` as possible."""
+    return _UNUSABLE.sub("_", name)[:64] or "_"
+
+
+def clean_text(text: object, most: int) -> str:
+    """Somebody else's text as one line without invisible characters, cut to `most` characters."""
+    if not isinstance(text, str):
+        return ""
+    line = _SPACE.sub(" ", _INVISIBLE.sub("", text)).strip()
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def clean_schema(schema: Any, origin: str) -> dict[str, Any]:
+    """The part of somebody else's JSON Schema that decides what is valid, and its descriptions.
+
+    Raises:
+        ToolDefinitionError: It is none, is too large, or refers to something outside itself.
+    """
+    if not isinstance(schema, Mapping):
+        raise ToolDefinitionError(f"{origin}: its schema is no object", hint="its author has to mend it")
+    cleaned: dict[str, Any] = _Cleaner(origin).schema(schema, 0)
+    return cleaned
+
+
+class _Cleaner:
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self._nodes = 0
+
+    def schema(self, schema: Any, depth: int) -> Any:
+        self._nodes += 1
+        if depth > _MOST_DEPTH or self._nodes > _MOST_NODES:
+            raise ToolDefinitionError(
+                f"{self._origin}: its schema is too large", hint="its author has to make it smaller"
+            )
+        if isinstance(schema, bool):
+            return schema
+        if not isinstance(schema, Mapping):
+            raise ToolDefinitionError(
+                f"{self._origin}: its schema holds {type(schema).__name__} where a schema belongs",
+                hint="its author has to mend it",
+            )
+        result: dict[str, Any] = {}
+        if text := clean_text(schema.get("description"), _MOST_ARGUMENT_DESCRIPTION):
+            result["description"] = text
+        for key, value in schema.items():
+            if key not in _KEPT:
+                continue
+            if key == "$ref" and not (isinstance(value, str) and value.startswith("#/")):
+                raise ToolDefinitionError(
+                    f"{self._origin}: its schema refers to {str(value)[:100]!r}, outside itself",
+                    hint="its author has to write that part into it",
+                )
+            result[key] = self._value(key, value, depth + 1)
+        return result
+
+    def _value(self, key: str, value: Any, depth: int) -> Any:
+        if key in _MAPS and isinstance(value, Mapping):
+            return {str(name): self.schema(each, depth) for name, each in value.items()}
+        if key in _LISTS and isinstance(value, list):
+            return [self.schema(each, depth) for each in value]
+        if key in ("items", "additionalProperties") and isinstance(value, Mapping):
+            return self.schema(value, depth)
+        if key == "items" and isinstance(value, list):
+            return [self.schema(each, depth) for each in value]
+        # YAML has values that JSON has not: dates.
+        return json.loads(json.dumps(value, default=str))
+
+
+def _parameter(
+    name: str, schema: Any, definitions: Mapping[str, Any], required: bool, authority: bool
+) -> Parameter:
+    whole = {**definitions, **(schema if isinstance(schema, dict) else {})}
+    shown, is_simpler = _followed(whole, name)
+    checked = without_patterns(shown if is_simpler else whole)
+
+    def fitting(value: Any) -> Any:
+        for problem in violations(value, checked, where=name):
+            raise ValueError(problem)
+        return value
+
+    own = {key: value for key, value in shown.items() if key not in _DEFINITIONS}
+    kept = {key: value for key, value in shown.items() if key in _DEFINITIONS} if "$ref" in repr(own) else {}
+    if authority:
+        own[AUTHORITY_KEY] = True
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[Any, AfterValidator(fitting)])
+    return Parameter(name, adapter, own, kept, required, authority)
+
+
+def _followed(schema: dict[str, Any], name: str) -> tuple[dict[str, Any], bool]:
+    """The schema of an argument, or the nearest that a model can be held to; and whether it is simpler."""
+    kind = {"type": schema["type"]} if isinstance(schema.get("type"), str) else {}
+    about = {"description": schema["description"]} if "description" in schema else {}
+    for each in (schema, {**kind, **about}):
+        try:
+            enforceable({"type": "object", "properties": {name: each}}, where=name)
+        except ConstraintUnsupported:
+            continue
+        return each, each is not schema
+    return about, True
+
+
+def without_patterns(schema: Any) -> Any:
+    """The schema without what only a regular expression can check."""
+    if isinstance(schema, Mapping):
+        return {
+            key: without_patterns(value)
+            for key, value in schema.items()
+            if not (key == "pattern" and isinstance(value, str))
+        }
+    return [without_patterns(each) for each in schema] if isinstance(schema, list) else schema

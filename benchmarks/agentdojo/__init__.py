@@ -1,0 +1,1 @@
+"""How the gate does on the reference calls of AgentDojo: `python -m benchmarks.agentdojo`."""
