@@ -14,7 +14,10 @@ from agentkit.store.records import InboxRecord, JournalRow, MemoryRecord, Summar
 
 
 class ExportedTurn(Value):
-    """One turn: its trace, calls and what people decided about them; and its message while it is open, for then no transcript holds it."""
+    """One turn: its trace, calls, and what people decided about them.
+
+    Its message is here while it is open, for then no transcript holds it.
+    """
 
     turn: TurnRecord
     message: User | None
