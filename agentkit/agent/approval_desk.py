@@ -127,8 +127,13 @@ def check_rules(approve: Sequence[str], tools: ToolPool) -> None:
             )
 
 
-def refuse_if_waiting(store: UserStore, turn: TurnRecord) -> None:
+def refuse_if_waiting(store: UserStore, turn: TurnRecord, outcome: str = "Nothing was stored.") -> None:
     """Refuse to go on with an open turn that waits for a person.
+
+    Args:
+        store: The user's part of the store.
+        turn: An open turn.
+        outcome: For the message: what became of what was wanted.
 
     Raises:
         AwaitsApproval: It does.
@@ -136,7 +141,7 @@ def refuse_if_waiting(store: UserStore, turn: TurnRecord) -> None:
     waiting = tuple(each.id for each in store.approvals(turn.id) if each.status == "waiting")
     if waiting:
         raise AwaitsApproval(
-            f"Conversation {turn.conversation_id} waits for a person to decide. Nothing was stored.",
+            f"Conversation {turn.conversation_id} waits for a person to decide. {outcome}",
             hint=f"Decide with Agent.approvals or `agentkit approvals`: {', '.join(waiting)}.",
             approvals=waiting,
         )

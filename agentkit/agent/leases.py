@@ -47,7 +47,7 @@ class Leases:
             return None
         if claim is not None and claim.turn.steps and claim.turn.turn.id != decided:
             try:
-                refuse_if_waiting(store, claim.turn.turn)
+                refuse_if_waiting(store, claim.turn.turn, "What was said since is stored and waits.")
             except AwaitsApproval:
                 self.give_back(store, claim.lease)
                 raise

@@ -9,17 +9,21 @@ from datetime import datetime
 from agentkit.errors import TurnConflict
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolResult, TrustLabel, User, Value, text_of
-from agentkit.store.protocol import UserStore
+from agentkit.store.protocol import ApprovalRecord, UserStore
 from agentkit.store.records import InboxRecord, JournalRow, MemoryRecord, SummaryRecord, TurnRecord
 
 
 class ExportedTurn(Value):
-    """One turn: its trace and calls; and its message while it is open, for then no transcript holds it."""
+    """One turn: its trace, calls, and what people decided about them.
+
+    Its message is here while it is open, for then no transcript holds it.
+    """
 
     turn: TurnRecord
     message: User | None
     events: tuple[Event, ...]
     calls: tuple[JournalRow, ...]
+    approvals: tuple[ApprovalRecord, ...] = ()
 
 
 class ExportedConversation(Value):
@@ -77,7 +81,11 @@ def _turn(store: UserStore, turn: TurnRecord) -> ExportedTurn:
         with contextlib.suppress(TurnConflict):  # it was committed meanwhile
             message = store.open_turn(turn.id).message
     return ExportedTurn(
-        turn=turn, message=message, events=store.events(turn.id), calls=tuple(store.journal(turn.id))
+        turn=turn,
+        message=message,
+        events=store.events(turn.id),
+        calls=tuple(store.journal(turn.id)),
+        approvals=tuple(store.approvals(turn.id)),
     )
 
 

@@ -251,3 +251,31 @@ def test_what_needs_nobody_runs_while_the_rest_waits_and_is_not_run_again(tmp_pa
             ("cancel_order", False),
         ]
         assert CANCELLED == ["1042"]
+
+
+def test_a_turn_that_waits_holds_no_lease(tmp_path: Path) -> None:
+    with shop(tmp_path, [CANCEL]) as agent:
+        record = asked(agent)
+        (left,) = agent.store.unattended()
+        assert left.conversation_id == record.conversation_id
+
+
+def test_a_message_that_came_before_the_call_was_stopped_waits_and_is_answered_after_the_decision(
+    tmp_path: Path,
+) -> None:
+    with shop(tmp_path, [CANCEL, Says("order 1042 is cancelled")]) as agent:
+        conversation = agent.new_conversation(user="ada")
+        first = agent.stream("please cancel the order 1042", user="ada", conversation=conversation)
+        behind = agent.stream("is it cancelled?", user="ada", conversation=conversation)
+        (record_id,) = fold(first).approvals
+        with pytest.raises(AwaitsApproval, match="is stored and waits") as problem:
+            list(behind)
+        assert problem.value.approvals == (record_id,)
+        store = agent.store.for_user("default", "ada")
+        assert len(store.waiting(conversation)) == 1
+        fold(agent.approvals.approve(record_id, user="ada"))
+        assert CANCELLED == ["1042"]
+        assert len(store.waiting(conversation)) == 1
+        (answered,) = agent.resume()
+        assert answered.conversation_id == conversation
+        assert store.waiting(conversation) == []

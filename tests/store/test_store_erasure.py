@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from agentkit.errors import ErasureIncomplete, RecordNotFound
 from agentkit.messages import ToolCall, assistant, tool_result, user
 from agentkit.store import migrations
+from agentkit.store.call_records import NewApproval
 from agentkit.store.driver import sqlite3
 from agentkit.store.erasure_records import Retention
 from agentkit.store.protocol import NewMemory, UserStore
@@ -279,6 +280,29 @@ def test_a_turn_that_was_being_answered_is_gone(tmp_path: Path) -> None:
         ada.erase()
         with pytest.raises(RecordNotFound):
             ada.record_step(turn.id, 0, assistant("hi"))
+
+
+def test_what_a_person_was_asked_and_what_tools_made_is_gone_from_the_bytes(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada, ben = (store.for_user("shop", name) for name in ("ada-lovelace", "ben-franklin"))
+        for whose, secret in ((ada, "secret-of-ada"), (ben, "secret-of-ben")):
+            turn = whose.begin_turn(whose.new_conversation(), user("please note it"))
+            call = ToolCall(id=f"call-{secret}", name="note", arguments={"text": f"{secret} argument"})
+            whose.record_step(turn.id, 0, assistant("", [call]))
+            shown = whose.request_approval(
+                NewApproval(turn_id=turn.id, call=call, effect="write", reasons=(), profile={"name": secret})
+            )
+            whose.answer_approval(
+                shown.id, shown=shown.hash, settled={"text": f"{secret} changed"}, by=secret, answer=secret
+            )
+            whose.save_file(
+                f"{secret} wrote it ".encode() * 500, name=f"{secret}.txt", media_type="text/plain"
+            )
+        receipt = ada.erase()
+        assert (receipt.remnants, receipt.erased.approvals, receipt.erased.files) == ((), 1, 1)
+        assert b"secret-of-ada" not in raw(tmp_path)
+        assert b"secret-of-ben" in raw(tmp_path)
+        assert [each.user for each in store.open_turns()] == ["ben-franklin"]
 
 
 def test_every_table_is_known_to_belong_to_users_or_to_bots(tmp_path: Path) -> None:
