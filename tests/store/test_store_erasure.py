@@ -23,7 +23,6 @@ from agentkit.store.call_records import NewApproval
 from agentkit.store.driver import sqlite3
 from agentkit.store.erasure_records import Retention
 from agentkit.store.protocol import NewMemory, UserStore
-from agentkit.store.raw_search import RawSearch, pieces_of
 from agentkit.store.sqlite_store import SqliteStore
 from tests.store.samples import open_store, say, trace, unit
 
@@ -313,37 +312,6 @@ def test_every_table_is_known_to_belong_to_users_or_to_bots(tmp_path: Path) -> N
     raw_connection.close()
     assert {row[0] for row in rows} == OF_USERS | OF_BOTS
     assert migrations.NEWEST_VERSION == 5  # who adds tables or columns looks at `erasure`, too
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=60), st.binary(max_size=200), st.binary(max_size=200))
-def test_a_value_is_found_wherever_it_lies(value: bytes, before: bytes, behind: bytes) -> None:
-    pieces = pieces_of(value)
-    assert bool(pieces) == (len(value) >= 8 and len(set(value)) > 1)
-    assert RawSearch(pieces).in_bytes(before + value + behind) == pieces
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.sets(st.binary(min_size=16, max_size=16), max_size=30), st.binary(max_size=500))
-def test_what_is_found_is_there(pieces: set[bytes], data: bytes) -> None:
-    assert RawSearch(pieces).in_bytes(data) == {piece for piece in pieces if piece in data}
-
-
-def test_a_value_across_two_blocks_of_a_large_file_is_found(tmp_path: Path) -> None:
-    file = tmp_path / "large"
-    for offset in range(-20, 5):
-        file.write_bytes(b"\x01" * ((1 << 22) + offset) + b"sixteen bytes !!" + b"\x01" * 50)
-        assert RawSearch({b"sixteen bytes !!"}).in_file(file) == {b"sixteen bytes !!"}
-
-
-class Days:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture

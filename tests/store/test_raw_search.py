@@ -1,0 +1,41 @@
+"""Searching raw bytes for pieces of what was erased."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentkit.store.raw_search import RawSearch, pieces_of
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60), st.binary(max_size=200), st.binary(max_size=200))
+def test_a_value_is_found_wherever_it_lies(value: bytes, before: bytes, behind: bytes) -> None:
+    pieces = pieces_of(value)
+    assert bool(pieces) == (len(value) >= 8 and len(set(value)) > 1)
+    assert RawSearch(pieces).in_bytes(before + value + behind) == pieces
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sets(st.binary(min_size=16, max_size=16), max_size=30), st.binary(max_size=500))
+def test_what_is_found_is_there(pieces: set[bytes], data: bytes) -> None:
+    assert RawSearch(pieces).in_bytes(data) == {piece for piece in pieces if piece in data}
+
+
+def test_a_value_across_two_blocks_of_a_large_file_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    for offset in range(-20, 5):
+        file.write_bytes(b"\x01" * ((1 << 22) + offset) + b"sixteen bytes !!" + b"\x01" * 50)
+        assert RawSearch({b"sixteen bytes !!"}).in_file(file) == {b"sixteen bytes !!"}
+
+
+class Days:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
