@@ -29,13 +29,3 @@ def test_a_value_across_two_blocks_of_a_large_file_is_found(tmp_path: Path) -> N
     for offset in range(-20, 5):
         file.write_bytes(b"\x01" * ((1 << 22) + offset) + b"sixteen bytes !!" + b"\x01" * 50)
         assert RawSearch({b"sixteen bytes !!"}).in_file(file) == {b"sixteen bytes !!"}
-
-
-class Days:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now

@@ -314,6 +314,16 @@ def test_every_table_is_known_to_belong_to_users_or_to_bots(tmp_path: Path) -> N
     assert migrations.NEWEST_VERSION == 5  # who adds tables or columns looks at `erasure`, too
 
 
+class Days:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 @pytest.fixture
 def aged(tmp_path: Path) -> Iterator[SqliteStore]:
     """A store with a turn of ada on day 0 and on day 100; it is day 120."""
