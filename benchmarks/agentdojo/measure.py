@@ -16,11 +16,11 @@ from pydantic import JsonValue
 from agentkit.agent.candidates import trusted_text
 from agentkit.agent.gate import Allow, Ask, Refuse, Situation, Verdict, gate
 from agentkit.agent.provenance import Source
-from agentkit.agent.ranking import ToolRanking
+from agentkit.agent.ranking import ToolPool, ToolRanking
 from agentkit.agent.settings import Settings
 from agentkit.messages import Message, ToolCall, ToolResult, assistant, tool_result
 from agentkit.models.protocols import Encoder
-from agentkit.tools import StaticToolset, Tool, issue_handles, issued_handles
+from agentkit.tools import StaticToolset, Tool, ToolContext, issue_handles, issued_handles
 from agentkit.tools.results import ResultLimits, text_and_data
 from benchmarks.agentdojo.declared import declared_tools
 
@@ -149,11 +149,15 @@ class NearPlan:
         if prompt not in self._plans:
             names = tuple(tools)
             if names not in self._rankings:
-                self._rankings[names] = ToolRanking(StaticToolset(tools.values()), self._encoder)
+                self._rankings[names] = _ranking(tools, self._encoder)
             ranked = self._rankings[names].rank(self._encoder.encode([prompt])[0], prompt)
             near = (each for each in ranked if each.similarity >= Settings().plan_similarity)
             self._plans[prompt] = Plan(tuple(each.tool.name for each in near))
         return self._plans[prompt]
+
+
+def _ranking(tools: Mapping[str, Tool], encoder: Encoder) -> ToolRanking:
+    return ToolPool(StaticToolset(tools.values()), encoder).prepared(ToolContext(user_id="benchmark"))
 
 
 def measure(lines: Iterable[Mapping[str, Any]], planner: Planner = no_plan) -> dict[str, Counts]:

@@ -46,6 +46,7 @@ exec '{make}' --no-print-directory --dry-run -C '{repository}' "$@" >/dev/null
 _PIP: Final = """#!/bin/sh
 [ "$1" = install ] && shift || exec '{python}' -m pip "$@"
 [ "$1" = -e ] && shift
+[ -d "$1" ] && set -- "./$1"  # without -e a bare word is the name of a package
 exec '{python}' -m pip install --quiet --no-index --no-deps --no-build-isolation --upgrade \\
     --target '{target}' "$@"
 """
