@@ -78,7 +78,7 @@ def test_a_damaged_cache_file_is_made_again_with_one_line_in_the_log(
     (path,) = (tmp_path / "cache").rglob(name)
     path.write_bytes(damage(path.read_bytes()))
     with caplog.at_level(logging.WARNING):
-        wanted = "int8" if name.startswith("int8") else "auto"
+        wanted = "int8" if name.startswith("packed") else "auto"
         again = logits(network_of(folder, shape(), wanted, SAMPLE))
     assert len(caplog.records) == 1
     assert name in caplog.text
