@@ -283,7 +283,7 @@ def test_a_damaged_page_is_reported_as_damage(tmp_path: Path, monkeypatch: pytes
         for number in range(30):
             say(ada, conversation, f"message {number} " * 50)
     content = bytearray(path.read_bytes())
-    for page in range(48, len(content) // 4096):
+    for page in range(56, len(content) // 4096):
         content[page * 4096 : page * 4096 + 64] = bytes([page % 251]) * 64
     path.write_bytes(content)
     with pytest.raises(StoreCorrupt, match=r"agentkit\.db is damaged"):
