@@ -23,16 +23,16 @@
     │   ├── ContextOverflow        what must be in the prompt does not fit the context window
     │   └── InputRejected          a message that cannot be accepted
     ├── ScenarioFailed             a scripted conversation did not go as it says
-    ├── ToolServerError            a server of tools that does not start, answer or keep to its protocol
-    └── StoreError                 the person who looks after the database
-        ├── ErasureIncomplete      what was deleted can still be read in the file
-        ├── LeaseLost              another worker answers the conversation; nothing was written
-        ├── RecordNotFound         no such conversation, turn or memory for this user
-        ├── StoreCorrupt           the file is not a sound agentkit database
-        ├── StoreLocked            another process holds the database
-        ├── StoreReadOnly          the file or its folder cannot be written
-        ├── StoreTooNew            written by a newer agentkit
-        └── TurnConflict           a turn is not in the state that a write needs; nothing was written
+    ├── StoreError                 the person who looks after the database
+    │   ├── ErasureIncomplete      what was deleted can still be read in the file
+    │   ├── LeaseLost              another worker answers the conversation; nothing was written
+    │   ├── RecordNotFound         no such conversation, turn or memory for this user
+    │   ├── StoreCorrupt           the file is not a sound agentkit database
+    │   ├── StoreLocked            another process holds the database
+    │   ├── StoreReadOnly          the file or its folder cannot be written
+    │   ├── StoreTooNew            written by a newer agentkit
+    │   └── TurnConflict           a turn is not in the state that a write needs; nothing was written
+    └── ToolServerError            a server of tools that does not start, answer or keep to its protocol
 
     ToolFailed, ToolRetry          control flow from a tool to the model; not errors of agentkit
 
