@@ -223,7 +223,7 @@ class Eraser:
         search = RawSearch(pieces)
         path = self._connection.path
         files = [path, path.with_name(path.name + "-wal"), *_files_of(self._beside)]
-        found = {file: search.in_file(file) for file in files}
+        found = search.in_files(files)
         everywhere = set().union(*found.values())
         living = self._living(RawSearch(everywhere)) if everywhere else set()
         return {file: each - living for file, each in found.items()}
