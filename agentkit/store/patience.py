@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -68,17 +68,25 @@ def in_front(path: Path, seconds: float = _IN_FRONT) -> Iterator[None]:
         path: The file that is written.
         seconds: How long to wait for the place.
     """
-    with ExitStack() as afterwards:
-        if sys.platform != "win32":  # it has no locks on folders
-            with suppress(
-                OSError
-            ):  # nor have some network drives; there whoever tries at the right moment is next
-                place = os.open(path.parent, os.O_RDONLY)
-                afterwards.callback(os.close, place)  # and with it the lock
-                deadline = time.monotonic() + seconds
-                while not _taken(place) and time.monotonic() < deadline:
-                    _pause()
+    place = _opened(path.parent)
+    try:
+        deadline = time.monotonic() + seconds
+        while place is not None and not _taken(place) and time.monotonic() < deadline:
+            _pause()
         yield
+    finally:
+        if place is not None:
+            os.close(place)  # and with it the lock
+
+
+def _opened(folder: Path) -> int | None:
+    """The folder, to be locked; None where that cannot be: then whoever tries at the right moment is next."""
+    if sys.platform == "win32":
+        return None
+    try:
+        return os.open(folder, os.O_RDONLY)
+    except PermissionError:  # it may be used and not listed
+        return None
 
 
 def _taken(place: int) -> bool:
@@ -86,6 +94,8 @@ def _taken(place: int) -> bool:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:  # a drive without such locks
+        return True
     return True
 
 
