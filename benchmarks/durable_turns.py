@@ -5,7 +5,7 @@ loop, one tool call a turn, and the store on this machine's disk. Times are wall
 whole process beside them where a busy machine would blur the first.
 
 - overhead: a turn with a tool call in a fresh conversation, in memory and in a file; the disk's fsync beside it
-- many: fifty conversations at once, each message answered before the next is sent
+- many: fifty conversations at once, each message answered before the next is sent, by one process and by two
 - long: a conversation of 10,000 messages beside one of 10
 - open: a file with a million messages
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -141,28 +142,53 @@ def _fsync_in(folder: Path) -> Callable[[int], None]:
     return write
 
 
-def many(folder: Path, conversations: int = 50, each: int = 12) -> dict[str, float]:
-    """Threads that each hold a conversation."""
-    with closing(SqliteStore.open(folder / "many.db", busy_timeout=60)) as store:
+def many(folder: Path, conversations: int = 50, each: int = 12) -> dict[str, Any]:
+    """Threads that each hold a conversation, in one process and spread over two on one file."""
+    return {
+        "one process": _many(folder / "one.db", 1, conversations, each),
+        "two processes": _many(folder / "two.db", 2, conversations // 2, each),
+    }
+
+
+def _many(path: Path, processes: int, conversations: int, each: int) -> dict[str, float]:
+    spawn = multiprocessing.get_context("spawn")  # a store is not carried over a fork
+    together, told = spawn.Barrier(processes), spawn.SimpleQueue()
+    workers = [
+        spawn.Process(target=_hold, args=(path, number, conversations, each, together, told))
+        for number in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    begun, ended, processor = zip(*(told.get() for _ in workers), strict=True)
+    for worker in workers:
+        worker.join()
+    turns = processes * conversations * each
+    return {
+        "turns_a_second": turns / (max(ended) - min(begun)),
+        "processor_ms_a_turn": sum(processor) * 1000 / turns,
+    }
+
+
+def _hold(path: Path, part: int, conversations: int, each: int, together: Any, told: Any) -> None:
+    """Hold some conversations at once, as soon as all processes are ready, and tell when and at which cost."""
+    with closing(SqliteStore.open(path, busy_timeout=60)) as store:
         agent = agent_on(store)
-        ids = [agent.new_conversation(user=f"user-{number}") for number in range(conversations)]
+        users = [f"user-{part}-{number}" for number in range(conversations)]
+        ids = [agent.new_conversation(user=user) for user in users]
+        agent.ask(_ERRAND, user=f"first-{part}")  # loads what is loaded on first use
 
         def converse(number: int) -> None:
             for _ in range(each):
-                agent.ask(_ERRAND, user=f"user-{number}", conversation=ids[number])
+                agent.ask(_ERRAND, user=users[number], conversation=ids[number])
 
         threads = [threading.Thread(target=converse, args=(number,)) for number in range(conversations)]
-        begun, processor = time.perf_counter(), time.process_time()
+        together.wait()
+        begun, processor = time.monotonic(), time.process_time()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        seconds = time.perf_counter() - begun
-    turns = conversations * each
-    return {
-        "turns_a_second": turns / seconds,
-        "processor_ms_a_turn": (time.process_time() - processor) * 1000 / turns,
-    }
+        told.put((begun, time.monotonic(), time.process_time() - processor))
 
 
 def long(folder: Path) -> dict[str, Any]:

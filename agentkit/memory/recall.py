@@ -39,6 +39,7 @@ _WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _SAME_FACT: Final = 0.93  # cosine above which a fact with the same numbers and denials is no new one
 _COMPARED: Final = 24  # most facts that a new one is compared with
 _BATCH: Final = 64  # texts embedded at once
+_PER_USER: Final = 20  # memories that take as much room as a recall without any
 
 
 class Recall:
@@ -56,6 +57,10 @@ class Recall:
         self._mark: MemoryMark | None = None
         self._index = MemoryIndex(encoder.dimension)
         self._stale = 0
+
+    def __len__(self) -> int:
+        """How many memories it holds; those that were added since the last search are not counted."""
+        return len(self._index)
 
     def search(
         self,
@@ -209,16 +214,18 @@ class Recall:
 
 
 class RecallPool:
-    """Keeps the recalls of the users who were active last, so that their vectors are read only once.
+    """Keeps the recalls of the users who were active last, so that their memories are read only once.
 
     Args:
         encoder: For all of them.
-        most: How many users; 10,000 memories of 384 dimensions take 15 MB.
+        fewest: How many users are kept however many memories they have; 10,000 of 384 dimensions take 15 MB.
+        memories: More users are kept while they have no more than so many together.
     """
 
-    def __init__(self, encoder: Encoder, most: int = 32) -> None:
+    def __init__(self, encoder: Encoder, fewest: int = 32, memories: int = 100_000) -> None:
         self._encoder = encoder
-        self._most = most
+        self._fewest = fewest
+        self._memories = memories
         self._lock = threading.Lock()
         self._recalls: OrderedDict[tuple[str, str], Recall] = OrderedDict()
 
@@ -226,11 +233,17 @@ class RecallPool:
         """The recall of a user of the one store that this pool is used with."""
         key = (user_store.tenant, user_store.user)
         with self._lock:
-            recall = self._recalls.pop(key, None) or Recall(user_store, self._encoder)
-            self._recalls[key] = recall
-            while len(self._recalls) > self._most:
-                self._recalls.popitem(last=False)
-        return recall
+            if key not in self._recalls:
+                self._recalls[key] = Recall(user_store, self._encoder)
+                self._make_room()
+            self._recalls.move_to_end(key)
+            return self._recalls[key]
+
+    def _make_room(self) -> None:
+        kept = sum(len(each) + _PER_USER for each in self._recalls.values())
+        while kept > self._memories and len(self._recalls) > self._fewest:
+            _, oldest = self._recalls.popitem(last=False)
+            kept -= len(oldest) + _PER_USER
 
 
 def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Iterator[list[int]]:

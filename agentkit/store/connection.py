@@ -22,6 +22,7 @@ from agentkit.errors import StoreError
 from agentkit.store.driver import sqlite3
 from agentkit.store.failures import translate
 from agentkit.store.group_commit import GroupCommit, roll_back
+from agentkit.store.patience import begin_writing
 
 Row: TypeAlias = sqlite3.Row
 Values: TypeAlias = Sequence[Any] | dict[str, Any]
@@ -37,18 +38,25 @@ class Connection:
     Args:
         database: Writes. Its connection has `isolation_level` None, so that nothing opens a transaction by itself.
         reader: Reads, on a connection of its own.
-        path: The file, for error messages.
+        path: The file.
+        patience: Seconds to wait for writes of other processes.
         on_write: Hook of the crash tests.
     """
 
     def __init__(
-        self, database: Database, reader: Database, path: Path, on_write: WriteHook | None = None
+        self,
+        database: Database,
+        reader: Database,
+        path: Path,
+        patience: float,
+        on_write: WriteHook | None = None,
     ) -> None:
         self.database = database
         self.path = path
+        self.patience = patience
         self._reader = reader
         self._on_write = on_write
-        self._writes = GroupCommit(database, path)
+        self._writes = GroupCommit(database, path, patience)
         self._reading = threading.RLock()
         self._mine = threading.local()  # which connection the present thread has in use
         self._process = os.getpid()
@@ -77,7 +85,7 @@ class Connection:
             name: What is written, for the hook.
 
         Raises:
-            StoreLocked: Another process kept its write transaction open for longer than the busy timeout.
+            StoreLocked: Another process kept its write transaction open for longer than `patience`.
         """
         self._report(f"before:{name}")
         with self._translated(), self._writes.write(self._check_usable), self._using(self.database):
@@ -95,7 +103,7 @@ class Connection:
     def trying_to_write(self) -> Iterator[None]:
         """A block whose writes are always undone: tells what would be, or whether the file can be written."""
         with self.alone():
-            self.database.execute("BEGIN IMMEDIATE")
+            begin_writing(self.database, self.path, self.patience)
             try:
                 yield
             finally:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from agentkit.errors import TurnConflict
 from agentkit.events import Event, load_event
-from agentkit.messages import Message, ToolResult
+from agentkit.messages import Assistant, Message, ToolResult
 from agentkit.store import turn_reading
 from agentkit.store.connection import Row
 from agentkit.store.failures import poisoned, storable, validated
@@ -37,7 +37,7 @@ _LAST_TURNS: Final = (
 )
 
 _LAST_STEPS: Final = """
-SELECT steps.turn, steps.seq, steps.message, steps.usage
+SELECT steps.turn, steps.seq, steps.message
 FROM turns JOIN steps ON steps.turn = turns.number
 WHERE turns.conversation = ? AND turns.status <> 'open' AND turns.seq >= ?
 ORDER BY turns.seq, steps.seq"""
@@ -154,8 +154,8 @@ class ConversationRows(UserRows):
             steps = self._connection.rows(_LAST_STEPS, (number, first)) if turns else []
         said: dict[int, list[Message]] = {row["number"]: [] for row in turns}
         for row in steps:
-            message = turn_reading.step_of(row).message
-            if isinstance(message, ToolResult) or message.calls:
+            message = turn_reading.said_in(row)
+            if isinstance(message, ToolResult) or (isinstance(message, Assistant) and message.calls):
                 said[row["turn"]].append(message)
         return tuple(message for row in turns for message in _turn_said(row, said[row["number"]]))
 

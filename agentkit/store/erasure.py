@@ -19,9 +19,12 @@ from typing import Final
 from agentkit.errors import ErasureIncomplete
 from agentkit.store.connection import Connection, Row
 from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Remnant, Retention
+from agentkit.store.patience import in_front, patiently
 from agentkit.store.raw_search import RawSearch, pieces_of
 
 _POLL: Final = 0.05  # seconds between two looks whether a reader has gone
+_LOOK: Final = 0.1  # seconds that such a look lets no other process begin to write
+_BETWEEN_WRITES: Final = 0.002
 
 # Each kind with its rows. Every place in these statements is the number of a conversation.
 _CONVERSATION_PARTS: Final = (
@@ -161,7 +164,7 @@ class Eraser:
         rewritten = any(found.values())
         if rewritten:
             with self._connection.alone():
-                self._connection.execute("VACUUM")
+                patiently(lambda: self._connection.execute("VACUUM"), self._connection.patience)
             self._cut_log()
             found = self._search(pieces)
         remnants = tuple(Remnant(path=path, pieces=len(each)) for path, each in sorted(found.items()) if each)
@@ -197,9 +200,7 @@ class Eraser:
         """Move the log into the file and cut it, when nobody reads old pages from it any more."""
         deadline = time.monotonic() + self._wait
         while True:
-            with self._connection.alone():
-                blocked = self._connection.rows(_CHECKPOINT)[0][0]
-            if not blocked:
+            if self._log_is_cut():
                 return
             if time.monotonic() > deadline:
                 raise ErasureIncomplete(
@@ -209,12 +210,20 @@ class Eraser:
                 )
             time.sleep(_POLL)
 
+    def _log_is_cut(self) -> bool:
+        """Whether the log could be cut between the writes of others."""
+        with self._connection.alone(), in_front(self._connection.path):
+            until = time.monotonic() + _LOOK
+            while (blocked := self._connection.rows(_CHECKPOINT)[0][0]) and time.monotonic() < until:
+                time.sleep(_BETWEEN_WRITES)
+        return not blocked
+
     def _search(self, pieces: set[bytes]) -> dict[Path, set[bytes]]:
         """Which pieces the files hold that no living row holds, too: others may have said the same."""
         search = RawSearch(pieces)
         path = self._connection.path
         files = [path, path.with_name(path.name + "-wal"), *_files_of(self._beside)]
-        found = {file: search.in_file(file) for file in files}
+        found = search.in_files(files)
         everywhere = set().union(*found.values())
         living = self._living(RawSearch(everywhere)) if everywhere else set()
         return {file: each - living for file, each in found.items()}

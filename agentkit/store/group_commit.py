@@ -18,6 +18,7 @@ from sqlite_utils import Database
 from agentkit.errors import StoreError
 from agentkit.store.driver import sqlite3
 from agentkit.store.failures import translate
+from agentkit.store.patience import begin_writing
 
 _LARGEST_GROUP: Final = 64  # writes of one commit; then other processes get a chance to write
 _PATIENCE: Final = 0.1  # seconds after which a member of a group looks whether somebody is left to commit it
@@ -42,13 +43,15 @@ class GroupCommit:
 
     Args:
         database: Writes; `lock` guards it.
-        path: The file, for error messages.
+        path: The file.
+        patience: Seconds to wait for other processes.
     """
 
-    def __init__(self, database: Database, path: Path) -> None:
+    def __init__(self, database: Database, path: Path, patience: float) -> None:
         self.lock = threading.RLock()
         self._database = database
         self._path = path
+        self._patience = patience
         self._counting = threading.Lock()
         self._waiting = 0  # threads that want to write
         self._group: _Group | None = None
@@ -93,9 +96,7 @@ class GroupCommit:
             self.lock.release()
 
     def _begin(self) -> _Group:
-        # IMMEDIATE takes the write lock first: a deferred transaction that reads and then writes fails at
-        # once, without waiting, when another process wrote in between.
-        self._database.execute("BEGIN IMMEDIATE")
+        begin_writing(self._database, self._path, self._patience)
         self._group = _Group()
         return self._group
 

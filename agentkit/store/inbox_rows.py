@@ -28,9 +28,9 @@ _OF_CLIENT: Final = _COLUMNS + "WHERE inbox.conversation = ? AND inbox.client_ms
 
 _WAITING: Final = _COLUMNS + "WHERE inbox.conversation = ? AND inbox.turn IS NULL ORDER BY inbox.seq"
 
-_NEXT: Final = "SELECT coalesce(max(seq) + 1, 0) AS seq FROM inbox WHERE conversation = ?"
-
-_COUNT_WAITING: Final = "SELECT count(*) AS count FROM inbox WHERE conversation = ? AND turn IS NULL"
+_NEXT: Final = """
+SELECT (SELECT coalesce(max(seq) + 1, 0) FROM inbox WHERE conversation = :number) AS seq,
+    (SELECT count(*) FROM inbox WHERE conversation = :number AND turn IS NULL) AS waiting"""
 
 _ADD: Final = """
 INSERT INTO inbox (conversation, seq, id, client_msg_id, policy, message, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)"""
@@ -94,14 +94,14 @@ class InboxRows(TurnRows):
                     f"Conversation {conversation_id} is being answered. Nothing was stored.",
                     hint="Wait for that reply, choose another policy, or start another conversation.",
                 )
-            waiting = self._connection.rows(_COUNT_WAITING, (number,))[0]["count"]
+            seq, waiting = self._connection.rows(_NEXT, {"number": number})[0]
             if waiting >= room:
                 raise Busy(
                     f"Conversation {conversation_id} has {waiting} messages that wait for an answer; "
                     f"there is room for {room}. Nothing was stored.",
                     hint="Try again when some are answered.",
                 )
-            message_id, seq = self._ids(), self._connection.rows(_NEXT, (number,))[0]["seq"]
+            message_id = self._ids()
             self._connection.execute(_ADD, (number, seq, message_id, name, policy, text, self._now()))
             if held and policy == "interrupt":
                 self._connection.execute(_STOP, (number,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -47,7 +48,7 @@ _ALL: Final = _COLUMNS + "ORDER BY memories.seq"
 
 _ALL_OF_KIND: Final = _COLUMNS + "AND memories.kind = ? ORDER BY memories.seq"
 
-_ONE: Final = _COLUMNS + "AND memories.id = ?"
+_THESE: Final = _COLUMNS + "AND memories.id IN (SELECT value FROM json_each(?))"  # noqa: S608
 
 _VECTORS: Final = """
 SELECT memories.id, memories.text, memories.kind, conversations.id AS conversation_id,
@@ -83,9 +84,13 @@ class MemoryRows(UserRows):
 
     def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
         """The memories with these ids, in the order asked; those that are gone are left out."""
+        wanted = list(ids)
+        if not wanted:
+            return []
         with self._connection.reading():
-            found = [self._connection.row(_ONE, (self._tenant, self._user, each)) for each in ids]
-        return [_record(row) for row in found if row is not None]
+            rows = self._connection.rows(_THESE, (self._tenant, self._user, json.dumps(wanted)))
+        found = {row["id"]: _record(row) for row in rows}
+        return [found[each] for each in wanted if each in found]
 
     def memory_vectors(self, encoder_id: str) -> tuple[tuple[str, ...], Vectors]:
         """Ids and vectors of the memories that an encoder embedded, oldest first."""

@@ -20,6 +20,7 @@ from agentkit.store import migrations
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.driver import OLDEST_SQLITE, sqlite3
 from agentkit.store.failures import damaged, read_only, translate
+from agentkit.store.patience import patiently
 
 _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
@@ -35,7 +36,7 @@ _PRAGMAS: Final = (
 _READER_PRAGMAS: Final = (*_PRAGMAS[1:4], "PRAGMA query_only = ON")
 _CHECK_SECONDS: Final = 0.1  # most time that a start spends on looking for damage
 _CHECK_STEP: Final = 2_000  # instructions of SQLite between two looks at the clock
-_WAIT: Final = 0.02  # seconds between two attempts to switch to WAL
+_OWN_PATIENCE: Final = "PRAGMA busy_timeout = 0"  # from here on `patience` waits for other writers
 
 
 def open_connection(path: Path, *, busy_timeout: float, on_write: WriteHook | None) -> Connection:
@@ -60,10 +61,12 @@ def open_connection(path: Path, *, busy_timeout: float, on_write: WriteHook | No
         )
     _prepare(path)
     _inspect(path, busy_timeout)
-    connection = Connection(_connect(path, busy_timeout), _connect(path, busy_timeout), path, on_write)
+    connection = Connection(
+        _connect(path, busy_timeout), _connect(path, busy_timeout), path, busy_timeout, on_write
+    )
     with ExitStack() as when_it_fails:
         when_it_fails.callback(connection.close)
-        _set_up(connection, busy_timeout)
+        _set_up(connection)
         connection.set_up_reader(_READER_PRAGMAS)
         _check_sound(connection)
         when_it_fails.pop_all()
@@ -139,12 +142,12 @@ def _connect(path: Path, busy_timeout: float) -> Database:
     return Database(raw, recursive_triggers=False, execute_plugins=False)
 
 
-def _set_up(connection: Connection, busy_timeout: float) -> None:
+def _set_up(connection: Connection) -> None:
     database, path = connection.database, connection.path
     try:
         for pragma in _PRAGMAS:
             database.execute(pragma)
-        _enable_wal(database, path, busy_timeout)
+        _enable_wal(connection)
     except sqlite3.Error as error:
         raise translate(error, path) from error
     if migrations.version_of(database) < migrations.NEWEST_VERSION:
@@ -158,6 +161,7 @@ def _set_up(connection: Connection, busy_timeout: float) -> None:
                 f"The schema of {path} is not the one that agentkit made: {'; '.join(problems)}.",
                 hint="Something else changed the file; restore it from a backup.",
             )
+    database.execute(_OWN_PATIENCE)
 
 
 def _check_sound(connection: Connection) -> None:
@@ -181,17 +185,11 @@ def _check_sound(connection: Connection) -> None:
         raise damaged(connection.path, found)
 
 
-def _enable_wal(database: Database, path: Path, busy_timeout: float) -> None:
-    """Switch to the write-ahead log; SQLite may not wait by itself when two processes do this at once."""
-    deadline = time.monotonic() + busy_timeout
-    while True:
-        try:
-            mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            break
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(_WAIT)
+def _enable_wal(connection: Connection) -> None:
+    """Switch to the write-ahead log; SQLite does not wait by itself when two processes do this at once."""
+    database, path = connection.database, connection.path
+    switch = "PRAGMA journal_mode = WAL"
+    mode = patiently(lambda: database.execute(switch).fetchone()[0], connection.patience)
     if mode != "wal":
         raise StoreError(
             f"{path} is on a file system that cannot share memory between processes (journal mode {mode}).",

@@ -10,11 +10,17 @@ never missed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Final, TypeAlias
 
 import numpy
+
+from agentkit.errors import StoreError
+from agentkit.store import raw_reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +38,6 @@ _FIRST: Final = numpy.uint64(
 _SECOND: Final = numpy.uint64(0xC2B2AE3D27D4EB4F)
 _SHORT: Final = numpy.uint64(0x165667B19E3779F9)
 _TABLE_BITS: Final = 22
-_CHUNK: Final = 1 << 22  # bytes of a file that are looked at together
 
 
 def pieces_of(value: bytes) -> set[bytes]:
@@ -82,11 +87,15 @@ class RawSearch:
             found |= self._among(_long(values[:-8], values[8:]))
         return found
 
-    def in_file(self, path: Path) -> set[bytes]:
-        """The pieces that occur in a file; a file that is not there holds none."""
-        found: set[bytes] = set()
-        for chunk in _chunks(path):
-            found |= self.in_bytes(chunk)
+    def in_files(self, paths: Iterable[Path]) -> dict[Path, set[bytes]]:
+        """The pieces that occur in each file; a file that is not there holds none.
+
+        Raises:
+            StoreError: A file cannot be read.
+        """
+        found: dict[Path, set[bytes]] = {path: set() for path in paths}
+        for path, block in _blocks(list(found)):
+            found[path] |= self.in_bytes(block)
         return found
 
     def _among(self, hashes: Hashes) -> set[bytes]:
@@ -111,13 +120,26 @@ def _slots(hashes: Hashes) -> NDArray[numpy.intp]:
     return (hashes >> numpy.uint64(64 - _TABLE_BITS)).astype(numpy.intp)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    """A file in pieces that overlap by one byte less than a piece that is searched for."""
-    try:
-        with path.open("rb") as file:
+def _blocks(paths: Sequence[Path]) -> Iterator[tuple[Path, bytes]]:
+    """Files in blocks that overlap by one byte less than a piece; `raw_reader` says why another process reads them."""
+    program = [sys.executable, "-I", "-S", raw_reader.__file__]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        reader.stdin.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
+        reader.stdin.close()
+        for path in paths:
             tail = b""
-            while data := file.read(_CHUNK):
-                yield tail + data
-                tail = (tail + data)[-(PIECE - 1) :]
-    except FileNotFoundError:
-        return
+            while block := _block(reader.stdout, path):
+                yield path, tail + block
+                tail = (tail + block)[-(PIECE - 1) :]
+
+
+def _block(stream: IO[bytes], path: Path) -> bytes:
+    header = stream.read(raw_reader.LENGTH)
+    if len(header) < raw_reader.LENGTH:
+        raise StoreError(
+            f"{path} cannot be read, so it is not known whether it still holds what was erased.",
+            hint="Check that you may read the file, and erase again.",
+        )
+    return stream.read(int.from_bytes(header, "big"))

@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from agentkit.messages import Assistant, ToolCall, ToolResult, User, load_message
+from agentkit.messages import Assistant, Message, ToolCall, ToolResult, User, load_message
 from agentkit.store.connection import Connection, Row
 from agentkit.store.failures import poisoned, validated
 from agentkit.store.records import JournalRow, OpenTurn, StepRecord, TurnRecord
@@ -51,15 +51,22 @@ def reply_of(row: Row) -> Assistant:
         raise poisoned("turns", row["number"], problem) from problem
 
 
+def said_in(row: Row) -> Message:
+    """What a step said, from a row of `steps`."""
+    try:
+        return load_message(row["message"])
+    except ValidationError as problem:
+        raise poisoned("steps", _key(row), problem) from problem
+
+
 def step_of(row: Row) -> StepRecord:
     """A step from a row of `steps`."""
-    key = f"{row['turn']}/{row['seq']}"
     try:
-        message = load_message(row["message"])
         usage = USAGE.validate_json(row["usage"])
     except ValidationError as problem:
-        raise poisoned("steps", key, problem) from problem
-    return validated(StepRecord, "steps", key, {"seq": row["seq"], "message": message, "usage": usage})
+        raise poisoned("steps", _key(row), problem) from problem
+    values = {"seq": row["seq"], "message": said_in(row), "usage": usage}
+    return validated(StepRecord, "steps", _key(row), values)
 
 
 def steps_of(connection: Connection, turn: int) -> tuple[StepRecord, ...]:
@@ -82,6 +89,10 @@ def load_open_turn(connection: Connection, row: Row) -> OpenTurn:
         steps=steps_of(connection, row["number"]),
         journal=journal_of(connection, row["number"]),
     )
+
+
+def _key(row: Row) -> str:
+    return f"{row['turn']}/{row['seq']}"
 
 
 def _journal_row(row: Row) -> JournalRow:

@@ -1,4 +1,4 @@
-"""Running calls: each in a thread of its own, for a limited time, with a result whatever happens."""
+"""Running calls: each in a thread that it has to itself, for a limited time, with a result whatever happens."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import contextvars
 import inspect
 import logging
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from queue import Empty, Queue
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from agentkit.tools.definition import Tool
 from agentkit.tools.isolated_run import run_isolated
 from agentkit.tools.isolation import IsolatedError
 from agentkit.tools.results import NotJson, ResultLimits, bounded_text, text_and_data
+from agentkit.tools.threads import run_in_thread
 from agentkit.tools.validation import validate_arguments
 
 _logger: Final = logging.getLogger("agentkit.tools")
@@ -164,10 +165,7 @@ class _RunningCall:
         self._end = math.inf
         self._outcome: ToolResult | None = None
         self._async_task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
-        variables = contextvars.copy_context()
-        self._thread = threading.Thread(
-            target=variables.run, args=(self._run,), name=f"tool {self._tool.name}", daemon=True
-        )
+        self._variables = contextvars.copy_context()
 
     @property
     def call_id(self) -> str:
@@ -193,7 +191,7 @@ class _RunningCall:
         """Start the thread; without one the call has failed."""
         self._end = time.monotonic() + self._seconds
         try:
-            self._thread.start()
+            run_in_thread(partial(self._variables.run, self._run))
         except RuntimeError:
             _logger.exception("no thread for the tool %s", self._tool.name)
             self._outcome = self._failed(f"{self._tool.name} could not be started", "untrusted")

@@ -216,8 +216,14 @@ def test_threads_can_search_while_others_remember(recall: Recall) -> None:
     assert len(recall.search("memory number", 100, 0.1)) == 40
 
 
+def test_a_pool_keeps_the_users_with_few_memories(store: SqliteStore) -> None:
+    pool = RecallPool(WordEncoder(), fewest=2, memories=100)
+    recalls = [pool.for_user(store.for_user("shop", name)) for name in "abcd"]
+    assert [pool.for_user(store.for_user("shop", name)) for name in "abcd"] == recalls
+
+
 def test_a_pool_keeps_only_the_latest_users(store: SqliteStore) -> None:
-    pool = RecallPool(WordEncoder(), most=2)
+    pool = RecallPool(WordEncoder(), fewest=2, memories=0)
     first = pool.for_user(store.for_user("shop", "a"))
     assert pool.for_user(store.for_user("shop", "a")) is first
     pool.for_user(store.for_user("shop", "b"))

@@ -208,6 +208,22 @@ def test_copies_in_a_cache_are_found_and_copies_of_the_file_are_named(tmp_path: 
     assert cache / "other.bin" in receipt.searched
 
 
+def test_what_is_stored_after_an_erasure_is_not_lost_when_another_program_closes_the_file(
+    tmp_path: Path,
+) -> None:
+    look = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM turns'); c.close()"
+    )
+    with open_store(tmp_path) as store:
+        ada, ben = store.for_user("shop", "ada"), store.for_user("shop", "ben")
+        say(ben, ben.new_conversation(), "gone")
+        ben.erase(beside=[tmp_path])
+        subprocess.run([sys.executable, "-c", look, str(tmp_path / "agentkit.db")], check=True)
+        say(ada, ada.new_conversation(), "kept")
+        with open_store(tmp_path) as other:
+            assert len(other.for_user("shop", "ada").conversations()) == 1
+
+
 def test_an_erasure_waits_for_a_reader_who_leaves(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         ada = store.for_user("shop", "ada")

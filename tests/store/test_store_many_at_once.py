@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +62,54 @@ def test_several_processes_create_and_fill_one_file(tmp_path: Path) -> None:
             said = [message.parts[0].text for message in user_store.transcript(conversation.id)][::2]
             assert said == [f"{name} says {number}" for number in range(10)]
             assert [memory.seq for memory in user_store.memories()] == list(range(10))
+
+
+@pytest.fixture
+def busy_writers(tmp_path: Path) -> Iterator[None]:
+    """Two processes that write to the file without a pause."""
+    code = SAY_MUCH.replace("range(int(sys.argv[3]))", "itertools.count()").replace(
+        "sys\n", "itertools, sys\n", 1
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with ExitStack() as stack:
+        for name in ("ben", "cem"):
+            writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], env=environment)
+            stack.callback(writer.wait)
+            stack.callback(writer.kill)
+        with open_store(tmp_path) as store:
+            while not all(store.for_user("shop", name).memories() for name in ("ben", "cem")):
+                time.sleep(0.05)
+        yield
+
+
+@pytest.mark.usefixtures("busy_writers")
+def test_who_waits_is_next_after_a_busy_writer(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:  # waits .2 s at most
+        ada = store.for_user("shop", "ada")
+        conversation = ada.new_conversation()
+        for number in range(50):
+            say(ada, conversation, f"ada says {number}")
+        assert len(ada.transcript(conversation)) == 100
+
+
+@pytest.mark.usefixtures("busy_writers")
+def test_a_user_is_erased_while_others_write(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        say(ada, ada.new_conversation(), "my secret is plum jam")
+        receipt = ada.erase(wait=10)
+        assert receipt.remnants == ()
+        assert ada.conversations() == []
+
+
+def test_a_lock_that_another_program_has_on_the_folder_stops_nobody(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        other = os.open(tmp_path, os.O_RDONLY)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        try:
+            assert store.for_user("shop", "ada").new_conversation()
+        finally:
+            os.close(other)
 
 
 def test_several_threads_share_a_store(tmp_path: Path) -> None:

@@ -48,9 +48,8 @@ def test_the_settings_that_keep_code_and_loss_out_are_on(database: Path) -> None
         "mmap_size": 0,
         "synchronous": 2,
         "journal_mode": "wal",
-        "busy_timeout": 200,
     }
-    with SqliteStore.open(database, busy_timeout=0.2) as store:
+    with SqliteStore.open(database) as store:
         connection = store._connection
         found = {name: connection.database.execute(f"PRAGMA {name}").fetchone()[0] for name in expected}
     assert found == expected
