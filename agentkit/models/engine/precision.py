@@ -23,8 +23,9 @@ from safetensors.torch import save_file
 
 from agentkit.errors import ConfigurationError, ModelError
 from agentkit.models.engine.kernels import instructions
-from agentkit.models.engine.network import DecoderNetwork, Feed, Shape
+from agentkit.models.engine.network import DecoderNetwork, Feed
 from agentkit.models.engine.prefix_files import PrefixFiles
+from agentkit.models.engine.shape import Shape
 from agentkit.models.engine.weights import (
     DecoderWeights,
     Precision,

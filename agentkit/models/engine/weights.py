@@ -11,10 +11,12 @@ import torch
 from safetensors import safe_open
 
 from agentkit.errors import ModelRefused
-from agentkit.models.engine.kernels import GROUP, kernels
+from agentkit.models.engine.attention import Attention, CompiledAttention, TorchAttention
+from agentkit.models.engine.kernels import GROUP, attention_fits, kernels
 from agentkit.models.engine.linear import FloatLinear, Linear, PackedLinear
-from agentkit.models.engine.network import DecoderNetwork, Feed, Layer, Shape
+from agentkit.models.engine.network import DecoderNetwork, Feed, Layer
 from agentkit.models.engine.packed_weights import PackedWeights, packed
+from agentkit.models.engine.shape import Shape
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
@@ -208,12 +210,20 @@ def decoder_network(
         layers=[build(layer) for layer in range(shape.layers)],
         norm=weights.norm.to(compute),
         output=linear(None, "output"),
+        attention=_attention(shape, precision, compute, kept),
         compute=compute,
         kept=kept,
         number_format=precision,
     )
     _check(network, weights.embedding, shape)
     return network
+
+
+def _attention(shape: Shape, precision: Precision, compute: torch.dtype, kept: torch.dtype) -> Attention:
+    code = kernels() if precision == "int8" else None
+    if code is None or not attention_fits(shape.head_size):
+        return TorchAttention(shape, compute, kept)
+    return CompiledAttention(shape, code)
 
 
 def int8_fits(weights: DecoderWeights) -> bool:

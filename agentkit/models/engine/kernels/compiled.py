@@ -17,7 +17,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 import torch
 
+from agentkit.models.engine.kernels.attend import LARGEST_HEAD, PART, attend_text
 from agentkit.models.engine.kernels.layout import (
+    ATTEND_FIELDS,
     GROUP,
     JOB,
     MULTIPLY_FIELDS,
@@ -59,7 +61,15 @@ class Kernels:
             cpu=llvm.get_host_cpu_name(), features=_features(instructions), opt=3
         )
         module = llvm.parse_assembly(
-            "\n".join([DECLARATIONS, PARALLEL, quantise_text(), multiply_text(instructions)])
+            "\n".join(
+                [
+                    DECLARATIONS,
+                    PARALLEL,
+                    quantise_text(),
+                    multiply_text(instructions),
+                    attend_text(instructions),
+                ]
+            )
         )
         module.verify()
         passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
@@ -74,6 +84,7 @@ class Kernels:
             "gated": address("quantise_gated"),
         }
         self._multiply: dict[Bits, int] = {4: address("multiply_4"), 8: address("multiply_8")}
+        self._turn, self._attend = address("turn"), address("attend")
 
     def product(
         self,
@@ -134,12 +145,71 @@ class Kernels:
         self._start(multiply, 1 if rows * width * outputs <= _LITTLE else threads)
         return results
 
+    def attention(
+        self,
+        projected: torch.Tensor,
+        kept: torch.Tensor,
+        known: int,
+        *,
+        heads: int,
+        rotation: tuple[torch.Tensor, torch.Tensor],
+        results: torch.Tensor,
+    ) -> None:
+        """Attention of the new tokens of one sequence, over all that came before them and over themselves.
+
+        Args:
+            projected: float32 [n, heads + 2 groups, size], contiguous: queries, keys, values before they are rotated.
+            kept: bfloat16 [2, groups, room, size], contiguous: keys and values; those of the new tokens are put there.
+            known: How many positions of it hold something.
+            heads: Query heads.
+            rotation: Cosine and sine, float32 [n, size / 2] each, contiguous.
+            results: float32 [n, heads * size], contiguous; written.
+
+        Raises:
+            RuntimeError: The shapes do not fit together.
+        """
+        two, groups, room, size = kept.shape
+        tokens, shared = len(projected), heads // groups
+        if two != 2 or kept.dtype != torch.bfloat16 or not kept.is_contiguous() or known + tokens > room:
+            raise RuntimeError(f"{known + tokens} states do not fit into {tuple(kept.shape)} of {kept.dtype}")
+        if heads % groups or not attention_fits(size):
+            raise RuntimeError(f"{heads} heads of {size} numbers for {groups} groups")
+        _check_each(
+            (projected, (tokens, heads + 2 * groups, size)),
+            (rotation[0], (tokens, size // 2)),
+            (rotation[1], (tokens, size // 2)),
+            (results, (tokens, heads * size)),
+        )
+        scratch = torch.empty(2, heads * tokens, size)  # queries, and what they have gathered so far
+        keys = kept.data_ptr()
+        fields = (
+            projected.data_ptr(),
+            scratch.data_ptr(),
+            rotation[0].data_ptr(),
+            rotation[1].data_ptr(),
+            keys,
+            keys + 2 * groups * room * size,
+            scratch.data_ptr() + 4 * heads * tokens * size,
+            results.data_ptr(),
+            *(tokens, known, heads, groups, size, room * size),
+            _bits(size**-0.5),
+        )
+        threads = torch.get_num_threads() if self._parallel_allowed else 1
+        self._start((self._turn, 0, tokens, 1, *fields), 1 if tokens <= _ALONE else threads)
+        parts = groups * -(-tokens * shared // PART)
+        self._start((self._attend, 0, parts, 1, *fields), threads)
+
     def _start(self, fields: tuple[int, ...], threads: int) -> None:
         job = (ctypes.c_int64 * _FIELDS)(*fields)
         self._run(ctypes.addressof(job), threads)
 
 
-_FIELDS: Final = len(JOB) + len(MULTIPLY_FIELDS)
+_FIELDS: Final = max(len(JOB) + len(MULTIPLY_FIELDS), 4 + len(ATTEND_FIELDS))
+
+
+def attention_fits(size: int) -> bool:
+    """Whether the kernel of attention can work on heads of so many numbers."""
+    return size % GROUP == 0 and size <= LARGEST_HEAD
 
 
 @functools.cache
