@@ -68,8 +68,8 @@ def test_it_sees_what_torch_sees_and_keeps_what_torch_keeps(
             mine = known_states(shape, known, new, torch.bfloat16)
             expected, found = attended(exact, theirs, inputs), attended(ours, mine, inputs)
             assert float((found - expected).norm() / expected.norm()) < 0.01  # rounding of the new states
-            kept = [states.of_layer(1)[:, :, : known + new].float() for states in (mine, theirs)]
-            assert torch.allclose(*kept, rtol=0.008, atol=1e-6)
+            here, there = (states.of_layer(1)[:, :, : known + new].float() for states in (mine, theirs))
+            assert torch.allclose(here, there, rtol=0.008, atol=1e-6)
 
 
 @pytest.mark.parametrize("heads", SHAPES)
