@@ -12,11 +12,12 @@ from safetensors import safe_open
 
 from agentkit.errors import ModelRefused
 from agentkit.models.engine.attention import Attention, CompiledAttention, TorchAttention
-from agentkit.models.engine.kernels import GROUP, attention_fits, kernels
+from agentkit.models.engine.kernels import attention_fits, kernels
 from agentkit.models.engine.linear import FloatLinear, Linear, PackedLinear
 from agentkit.models.engine.network import DecoderNetwork, Feed, Layer
 from agentkit.models.engine.packed_weights import PackedWeights, packed
 from agentkit.models.engine.shape import Shape
+from agentkit.models.machine_code import GROUP
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
@@ -157,6 +158,11 @@ class DecoderWeights:
         """A product of a layer by its name in `Layer`."""
         return self._joined([f"model.layers.{layer}.{part}" for part in _PRODUCTS[name]])
 
+    def widths(self) -> list[int]:
+        """How many inputs the products of a layer have."""
+        firsts = (f"model.layers.0.{parts[0]}.weight" for parts in _PRODUCTS.values())
+        return [self._files.tensor(name).shape[1] for name in firsts]
+
     def output(self) -> Product:
         """The last product: the embedding itself where the model ties them."""
         tied = "lm_head.weight" not in self._files
@@ -228,8 +234,7 @@ def _attention(shape: Shape, precision: Precision, compute: torch.dtype, kept: t
 
 def int8_fits(weights: DecoderWeights) -> bool:
     """Whether the kernels run here and can multiply by matrices of these widths."""
-    widths = [weights.product(0, name).weight.shape[1] for name in _PRODUCTS]
-    return kernels() is not None and all(width % GROUP == 0 for width in widths)
+    return kernels() is not None and all(width % GROUP == 0 for width in weights.widths())
 
 
 def int8_tensors(weights: DecoderWeights) -> Iterator[tuple[str, torch.Tensor]]:

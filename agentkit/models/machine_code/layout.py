@@ -6,6 +6,8 @@ from typing import Final, Literal, TypeAlias
 
 Instructions: TypeAlias = Literal["avx512vnni", "avxvnni", "avx2"]
 """What multiplies bytes."""
+Before: TypeAlias = Literal["plain", "normed", "gated"]
+"""What is done to the inputs of a product first."""
 Bits: TypeAlias = Literal[4, 8]
 """Of a weight."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agentkit.models.engine.kernels.writing import indices, splat, spread
+from agentkit.models.machine_code.writing import indices, splat, spread
 
 KEYS: Final = 32
 """Keys that are looked at together; their numbers stay in the nearest cache."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agentkit.models.engine.kernels.attend_rows import (
+from agentkit.models.machine_code.attend_rows import (
     BFLOAT,
     FINISH,
     KEYS,
@@ -24,8 +24,8 @@ from agentkit.models.engine.kernels.attend_rows import (
     scores_text,
     transpose_text,
 )
-from agentkit.models.engine.kernels.layout import ATTEND_FIELDS, Instructions
-from agentkit.models.engine.kernels.writing import fields, number, spread
+from agentkit.models.machine_code.layout import ATTEND_FIELDS, Instructions
+from agentkit.models.machine_code.writing import fields, number, spread
 
 PART: Final = 16
 """Rows of queries that a piece of work has; they share the turning round of the keys."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from agentkit.models.engine.kernels.layout import (
+from agentkit.models.machine_code.layout import (
     BLOCK_BYTES,
     GROUP,
     JOB,
@@ -21,7 +21,7 @@ from agentkit.models.engine.kernels.layout import (
     Bits,
     Instructions,
 )
-from agentkit.models.engine.kernels.writing import fields, indices, splat, spread
+from agentkit.models.machine_code.writing import fields, indices, splat, spread
 
 _TILES: Final[dict[Instructions, tuple[int, ...]]] = {
     "avx512vnni": (8, 4, 2, 1),
