@@ -16,6 +16,7 @@ from agentkit.models.codec_loading import load_codec_file
 from agentkit.models.constraints import ConstraintCompiler
 from agentkit.models.dialects import Dialect, choose_dialect, encode, text, written
 from agentkit.models.folder import read_config
+from agentkit.models.machine_code import compile_early
 from agentkit.models.model_settings import ModelSettings, number_format
 from agentkit.models.pretrained import load_pretrained
 from agentkit.models.protocols import (
@@ -100,6 +101,8 @@ class LocalGenerator(StateReading):
             ConfigurationError: There is no such number format.
             ModelRefused: Files that are missing, damaged or not loaded on principle.
         """
+        if dtype in ("auto", "int8"):
+            compile_early()  # beside the import of torch
         settings = ModelSettings(folder.path)
         codec = load_codec_file(folder.path / "tokenizer.json", size=settings.vocabulary)
         network, files = _network(folder, codec, dtype, progress)

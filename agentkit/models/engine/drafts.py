@@ -42,8 +42,9 @@ class PromptLookup:
     def draft(self, most: int = _MOST) -> list[int]:
         """What may follow, at most `most` tokens; empty if the last tokens are new."""
         last = self._runs.tokens[-_LONGEST_KEY:]
-        for length in range(_LONGEST_KEY, _SHORTEST_KEY - 1, -1):
-            for runs in (self._runs, self._earlier.runs if self._earlier else None):
+        # The prompt before other replies, however short its run is: what is filled into their sentences differs.
+        for runs in (self._runs, self._earlier.runs if self._earlier else None):
+            for length in range(_LONGEST_KEY, _SHORTEST_KEY - 1, -1):
                 if runs is not None and (found := runs.after(last[-length:], most)):
                     return found
         return []

@@ -12,8 +12,9 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 
-from agentkit.models.engine.kernels import ROWS, Before, Kernels
+from agentkit.models.engine.kernels import Kernels
 from agentkit.models.engine.packed_weights import PackedWeights
+from agentkit.models.machine_code import ROWS, Before
 
 
 class Linear(Protocol):

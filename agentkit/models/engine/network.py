@@ -16,33 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 
+from agentkit.models.engine.attention import Attention
 from agentkit.models.engine.linear import Linear
+from agentkit.models.engine.shape import Shape
 from agentkit.models.engine.states import KeyValueStates, States
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes of a model.
-
-    Args:
-        layers: Number of layers.
-        heads: Query heads of a layer.
-        key_value_heads: Key-value heads of a layer; divides `heads`.
-        head_size: Numbers per head.
-        vocabulary: Rows of the output matrix.
-        norm_epsilon: Added to the mean square in every norm.
-        rotary_base: Base of the rotary positions.
-    """
-
-    layers: int
-    heads: int
-    key_value_heads: int
-    head_size: int
-    vocabulary: int
-    norm_epsilon: float
-    rotary_base: float
 
 
 @dataclass(frozen=True)
@@ -90,6 +68,7 @@ class DecoderNetwork:
         layers: Its layers, first to last.
         norm: [d].
         output: d -> vocabulary; None: a pass gives the hidden vectors of the last layer instead of logits.
+        attention: How tokens look at what came before them.
         compute: Number format between the products.
         kept: Number format of the states.
         number_format: What the products compute in, for whoever keeps the states elsewhere.
@@ -103,6 +82,7 @@ class DecoderNetwork:
         layers: Sequence[Layer],
         norm: torch.Tensor,
         output: Linear | None,
+        attention: Attention,
         compute: torch.dtype,
         kept: torch.dtype,
         number_format: str,
@@ -112,11 +92,10 @@ class DecoderNetwork:
         self._layers = list(layers)
         self._norm = norm
         self._output = output
+        self._attention = attention
         self._compute = compute
         self._kept = kept
         self.number_format = number_format
-        steps = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
-        self._frequencies = 1.0 / shape.rotary_base**steps  # [head_size / 2]
 
     def lower(self, layers: int) -> DecoderNetwork:
         """The first layers by themselves: a pass gives their hidden vectors, float32 [sum of keep, d], not logits.
@@ -129,6 +108,7 @@ class DecoderNetwork:
             layers=self._layers[:layers],
             norm=self._norm,
             output=None,
+            attention=self._attention,
             compute=self._compute,
             kept=self._kept,
             number_format=f"{self.number_format}, {layers} layers",
@@ -159,21 +139,20 @@ class DecoderNetwork:
             # 1. Vectors of all new tokens, and where each stands in its sequence.
             ids = torch.tensor([token for feed in feeds for token in feed.tokens])
             hidden = self._embedding[ids].to(self._compute)  # [n, d]
-            rotation = self._rotation(feeds)
-            masks = [self._mask(feed) for feed in feeds]
+            new = []
             for feed in feeds:
+                assert isinstance(feed.states, KeyValueStates)
                 feed.states.reserve(feed.states.length + len(feed.tokens))
+                new.append((feed.states, len(feed.tokens)))
+            attend = self._attention.of_pass(new)
             # 2. The layers.
             for index, layer in enumerate(self._layers):
                 projected = layer.query_key_value.of_normed(hidden, layer.attention_norm, epsilon)
-                hidden = layer.attention_output(
-                    self._attend(index, projected, feeds, rotation, masks), hidden
-                )
+                hidden = layer.attention_output(attend(index, projected), hidden)
                 gates_and_values = layer.gate_and_up.of_normed(hidden, layer.feed_forward_norm, epsilon)
                 hidden = layer.down.of_gated(gates_and_values, hidden)
-            for feed in feeds:
-                assert isinstance(feed.states, KeyValueStates)
-                feed.states.length += len(feed.tokens)
+            for states, count in new:
+                states.length += count
             # 3. Logits, or the hidden vectors, where somebody wants them.
             rows = _kept_rows(feeds)
             if self._output is None:
@@ -181,62 +160,6 @@ class DecoderNetwork:
             if not rows:
                 return torch.empty(0, self.shape.vocabulary)
             return self._output.of_normed(hidden[rows], self._norm, epsilon).float()
-
-    def _rotation(self, feeds: Sequence[Feed]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosine and sine of every token's angles: float32 [n, 1, head_size / 2] each."""
-        places = [torch.arange(f.states.length, f.states.length + len(f.tokens)) for f in feeds]
-        angles = torch.cat(places)[:, None, None] * self._frequencies
-        return angles.cos(), angles.sin()
-
-    def _mask(self, feed: Feed) -> torch.Tensor | None:
-        """Which positions the new tokens see, once for each query head that shares their keys and values: bool
-        [heads / key_value_heads * n, length + n]; None where the only new token sees all."""
-        new, known = len(feed.tokens), feed.states.length
-        if new == 1:
-            return None
-        seen = torch.ones(new, known + new, dtype=torch.bool).tril_(known)
-        return seen.repeat(self.shape.heads // self.shape.key_value_heads, 1)
-
-    def _attend(
-        self,
-        index: int,
-        projected: torch.Tensor,
-        feeds: Sequence[Feed],
-        rotation: tuple[torch.Tensor, torch.Tensor],
-        masks: Sequence[torch.Tensor | None],
-    ) -> torch.Tensor:
-        """Attention of each sequence over its own states: [n, (heads + 2 key_value_heads) * head_size] in,
-        [n, heads * head_size] out."""
-        shape = self.shape
-        turned = shape.heads + shape.key_value_heads
-        split = projected.view(len(projected), -1, shape.head_size)
-        low, high = split[:, :turned].float().chunk(2, -1)
-        cosine, sine = rotation
-        rotated = torch.cat([low * cosine - high * sine, high * cosine + low * sine], -1).to(self._kept)
-        values = split[:, turned:].to(self._kept)
-        seen, start = [], 0
-        for feed, mask in zip(feeds, masks, strict=True):
-            end = start + len(feed.tokens)
-            assert isinstance(feed.states, KeyValueStates)
-            keys_, values_ = feed.states.write(index, rotated[start:end, shape.heads :], values[start:end])
-            seen.append(self._attended(rotated[start:end, : shape.heads], keys_, values_, mask))
-            start = end
-        return (seen[0] if len(seen) == 1 else torch.cat(seen)).to(self._compute)
-
-    def _attended(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Queries [n, heads, size], keys and values [key_value_heads, all, size] -> [n, heads * size]."""
-        count, heads, size = queries.shape
-        groups = len(keys)
-        shared = heads // groups
-        # All queries that share a key-value head are its rows: keys and values are read where they lie, while torch's
-        # own grouping copies them for every query head.
-        rows = queries.view(count, groups, shared, size).permute(1, 2, 0, 3)
-        seen = F.scaled_dot_product_attention(
-            rows.reshape(1, groups, shared * count, size), keys[None], values[None], attn_mask=mask
-        )
-        return seen.view(groups, shared, count, size).permute(2, 0, 1, 3).reshape(count, heads * size)
 
 
 def _kept_rows(feeds: Sequence[Feed]) -> list[int]:

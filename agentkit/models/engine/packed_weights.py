@@ -12,7 +12,7 @@ from typing import Final
 
 import torch
 
-from agentkit.models.engine.kernels import BLOCK_BYTES, GROUP, ROWS, Bits
+from agentkit.models.machine_code import BLOCK_BYTES, GROUP, ROWS, Bits
 
 _EXACT: Final = 0.005
 """Error of a whole matrix, relative to its norm, that counts as nothing: rounding to bfloat16 alone makes .0015."""

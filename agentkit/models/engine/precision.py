@@ -22,9 +22,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from agentkit.errors import ConfigurationError, ModelError
-from agentkit.models.engine.kernels import instructions
-from agentkit.models.engine.network import DecoderNetwork, Feed, Shape
+from agentkit.models.engine.network import DecoderNetwork, Feed
 from agentkit.models.engine.prefix_files import PrefixFiles
+from agentkit.models.engine.shape import Shape
 from agentkit.models.engine.weights import (
     DecoderWeights,
     Precision,
@@ -34,6 +34,7 @@ from agentkit.models.engine.weights import (
     int8_tensors,
 )
 from agentkit.models.folder import ModelFolder, weight_files
+from agentkit.models.machine_code import instructions
 from agentkit.models.paths import cache_folder
 from agentkit.models.progress import Progress, Silent, task
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agentkit.models.engine.prefix_tree import PrefixTree
     from agentkit.models.engine.states import States
 
-_FORMAT: Final = "1"
+_FORMAT: Final = "2"
 _WORTH_A_FILE: Final = 64
 """Fewer tokens are computed as quickly as they are read."""
 _MOST_FILES: Final = 12

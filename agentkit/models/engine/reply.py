@@ -33,7 +33,6 @@ _LOOP_TOKENS: Final = 24
 """A line of a table or a list of equal numbers may repeat a token; this many repeated ones are a loop."""
 _LONGEST_PERIOD: Final = 24
 """A sentence of some fifteen words."""
-_MOST_GUESSES: Final = 7
 _RESERVE: Final = 64
 """With this many tokens left, beyond those of an ending, it is watched that the ending still fits."""
 
@@ -89,7 +88,6 @@ class Reply(Job[Step]):
         self._end_ids = frozenset(end_ids)
         self._choose = chooser
         self._guesses = 0  # at the end of `tokens`
-        self._most_guesses = _MOST_GUESSES
         self._earlier = earlier
         self._lookup = PromptLookup(prompt, earlier)
         self._ending: Sequence[int] | None = None  # what would complete the text; None: it is not watched now
@@ -113,7 +111,7 @@ class Reply(Job[Step]):
         """See `Job`."""
         if self._undecided is not None or self._guesses:
             return
-        guesses = self._lookup.draft(min(most, self._most_guesses, self._room))
+        guesses = self._lookup.draft(min(most, self._room))
         guesses = guesses[: self._matcher.agreeing(guesses)] if guesses else guesses
         self.tokens += guesses
         self._guesses = len(guesses)
@@ -143,9 +141,6 @@ class Reply(Job[Step]):
                 self.seen = min(self.seen, certain + min(row + right, len(guesses)))
                 break
             row += len(fresh)
-        if guesses:
-            grown = 2 * self._most_guesses if row == len(guesses) else max(row, self._most_guesses // 2)
-            self._most_guesses = max(1, min(_MOST_GUESSES, grown))
 
     def interrupt(self, reason: FinishReason) -> None:
         """See `Job`."""

@@ -36,7 +36,12 @@ class Chooser:
             penalty = sampling.repetition_penalty
             values = logits[seen]
             logits = logits.index_copy(0, seen, torch.where(values > 0, values / penalty, values * penalty))
-        logits = logits[: len(allowed)].masked_fill(~allowed[: len(logits)], -torch.inf)
+        logits = logits[: len(allowed)]
+        if sampling.temperature <= 0:
+            likeliest = int(logits.argmax())
+            if allowed[likeliest]:  # nearly always, and hiding the others takes longer
+                return likeliest
+        logits = logits.masked_fill(~allowed[: len(logits)], -torch.inf)
         if sampling.temperature <= 0:
             return int(logits.argmax())
         probabilities = torch.softmax(logits / sampling.temperature, dim=-1)  # [vocabulary]

@@ -86,6 +86,10 @@ class KeyValueStates:
         kept[1, :, self.length : end] = values.transpose(0, 1)
         return kept[0, :, :end], kept[1, :, :end]
 
+    def of_layer(self, layer: int) -> torch.Tensor:
+        """Keys and values of a layer, with the room behind them: [2, heads, room, head_size]."""
+        return self._buffer[layer]
+
     def truncate(self, length: int) -> None:
         """Forget everything after the first `length` positions."""
         self.length = min(self.length, length)

@@ -11,10 +11,13 @@ import torch
 from safetensors import safe_open
 
 from agentkit.errors import ModelRefused
-from agentkit.models.engine.kernels import GROUP, kernels
+from agentkit.models.engine.attention import Attention, CompiledAttention, TorchAttention
+from agentkit.models.engine.kernels import attention_fits, kernels
 from agentkit.models.engine.linear import FloatLinear, Linear, PackedLinear
-from agentkit.models.engine.network import DecoderNetwork, Feed, Layer, Shape
+from agentkit.models.engine.network import DecoderNetwork, Feed, Layer
 from agentkit.models.engine.packed_weights import PackedWeights, packed
+from agentkit.models.engine.shape import Shape
+from agentkit.models.machine_code import GROUP
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]
 
@@ -155,6 +158,11 @@ class DecoderWeights:
         """A product of a layer by its name in `Layer`."""
         return self._joined([f"model.layers.{layer}.{part}" for part in _PRODUCTS[name]])
 
+    def widths(self) -> list[int]:
+        """How many inputs the products of a layer have."""
+        firsts = (f"model.layers.0.{parts[0]}.weight" for parts in _PRODUCTS.values())
+        return [self._files.tensor(name).shape[1] for name in firsts]
+
     def output(self) -> Product:
         """The last product: the embedding itself where the model ties them."""
         tied = "lm_head.weight" not in self._files
@@ -208,6 +216,7 @@ def decoder_network(
         layers=[build(layer) for layer in range(shape.layers)],
         norm=weights.norm.to(compute),
         output=linear(None, "output"),
+        attention=_attention(shape, precision, compute, kept),
         compute=compute,
         kept=kept,
         number_format=precision,
@@ -216,10 +225,16 @@ def decoder_network(
     return network
 
 
+def _attention(shape: Shape, precision: Precision, compute: torch.dtype, kept: torch.dtype) -> Attention:
+    code = kernels() if precision == "int8" else None
+    if code is None or not attention_fits(shape.head_size):
+        return TorchAttention(shape, compute, kept)
+    return CompiledAttention(shape, code)
+
+
 def int8_fits(weights: DecoderWeights) -> bool:
     """Whether the kernels run here and can multiply by matrices of these widths."""
-    widths = [weights.product(0, name).weight.shape[1] for name in _PRODUCTS]
-    return kernels() is not None and all(width % GROUP == 0 for width in widths)
+    return kernels() is not None and all(width % GROUP == 0 for width in weights.widths())
 
 
 def int8_tensors(weights: DecoderWeights) -> Iterator[tuple[str, torch.Tensor]]:

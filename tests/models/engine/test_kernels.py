@@ -6,9 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from agentkit.models.engine.kernels import Instructions, Kernels, instructions
+from agentkit.models.engine.kernels import Kernels
 from agentkit.models.engine.linear import FloatLinear, PackedLinear
 from agentkit.models.engine.packed_weights import PackedWeights, packed, unpacked
+from agentkit.models.machine_code import Instructions, instructions
 
 EPSILON = 1e-6
 ROWS = (1, 2, 3, 4, 7, 8, 9, 13, 40)

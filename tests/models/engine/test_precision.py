@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from agentkit.errors import ConfigurationError, ModelError
-from agentkit.models.engine.network import DecoderNetwork, Feed, Shape
+from agentkit.models.engine.network import DecoderNetwork, Feed
 from agentkit.models.engine.precision import network_of
+from agentkit.models.engine.shape import Shape
 from agentkit.models.engine.weights import shape_of
 from agentkit.models.folder import ModelFolder
 from tests.models.tiny_model import CODEC, tiny_model

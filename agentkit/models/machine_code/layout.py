@@ -6,6 +6,8 @@ from typing import Final, Literal, TypeAlias
 
 Instructions: TypeAlias = Literal["avx512vnni", "avxvnni", "avx2"]
 """What multiplies bytes."""
+Before: TypeAlias = Literal["plain", "normed", "gated"]
+"""What is done to the inputs of a product first."""
 Bits: TypeAlias = Literal[4, 8]
 """Of a weight."""
 
@@ -25,3 +27,24 @@ are taken at once, and what both kinds of work know. `rows` is the number of tok
 last may be fewer: `whole` is int8 [groups, 8, 32], `scales` float32 [groups, 2, 8], scales and then sums."""
 QUANTISE_FIELDS: Final = ("weight", "epsilon")
 MULTIPLY_FIELDS: Final = ("weights", "row_scales", "bias", "results", "outputs", "add")
+ATTEND_FIELDS: Final = (
+    "inputs",
+    "queries",
+    "cosine",
+    "sine",
+    "keys",
+    "values",
+    "mixed",
+    "results",
+    "tokens",
+    "known",
+    "heads",
+    "groups",
+    "size",
+    "stride",
+    "scale",
+)
+"""After the first four fields of a job. `inputs` float32 [tokens, heads + 2 groups, size]; `queries` and `mixed`
+float32 [groups, tokens x heads / groups, size]; `cosine` and `sine` float32 [tokens, size / 2]; `keys` and `values`
+bfloat16 [groups, stride], of which `known` positions of `size` numbers are there; `results` float32 [tokens, heads,
+size]; `scale` the bits of what scores are multiplied by."""

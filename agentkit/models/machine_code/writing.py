@@ -37,6 +37,11 @@ def spread(name: str, kind: str, value: str) -> str:
     )
 
 
+def indices(numbers: Sequence[int]) -> str:
+    """A constant vector of whole numbers."""
+    return "<" + ", ".join(f"i32 {each}" for each in numbers) + ">"
+
+
 DECLARATIONS: Final = """
 declare <16 x float> @llvm.fma.v16f32(<16 x float>, <16 x float>, <16 x float>)
 declare <16 x float> @llvm.rint.v16f32(<16 x float>)
@@ -48,6 +53,9 @@ declare float @llvm.vector.reduce.fadd.v16f32(float, <16 x float>)
 declare i32 @llvm.vector.reduce.add.v16i32(<16 x i32>)
 declare float @llvm.sqrt.f32(float)
 declare i64 @llvm.umin.i64(i64, i64)
+declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 declare void @run_on_threads(ptr, ptr, i32, i32)
 """

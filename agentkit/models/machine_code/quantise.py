@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from agentkit.models.engine.kernels.layout import GROUP, JOB, QUANTISE_FIELDS, TOGETHER
-from agentkit.models.engine.kernels.writing import fields, number, splat, spread
+from agentkit.models.machine_code.layout import GROUP, JOB, QUANTISE_FIELDS, TOGETHER
+from agentkit.models.machine_code.writing import fields, number, splat, spread
 
 
 def quantise_text() -> str:

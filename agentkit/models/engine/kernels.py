@@ -1,37 +1,33 @@
-"""The kernels as machine code for the processor at hand, compiled when the first model is loaded.
+"""Matrix products and attention of our own machine code, on tensors.
 
-Compiling takes some tenths of a second in a process. The threads are those that torch computes with anyway: two pools
-of threads on the same cores would wait for each other. Where torch's OpenMP is not GNU's (Linux), one thread does it
-all.
+The threads are those that torch computes with anyway: two pools of threads on the same cores would wait for each other.
+Where torch's OpenMP is not GNU's (Linux), one thread does it all.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import importlib
-import importlib.util
 import struct
-from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final
 
 import torch
 
-from agentkit.models.engine.kernels.layout import (
+from agentkit.models.machine_code import (
+    ATTEND_FIELDS,
     GROUP,
     JOB,
+    LARGEST_HEAD,
     MULTIPLY_FIELDS,
+    PART,
     ROWS,
     TOGETHER,
+    Before,
     Bits,
     Instructions,
+    instructions,
+    machine_code,
 )
-from agentkit.models.engine.kernels.multiply import multiply_text
-from agentkit.models.engine.kernels.quantise import quantise_text
-from agentkit.models.engine.kernels.writing import DECLARATIONS, PARALLEL
-
-Before: TypeAlias = Literal["plain", "normed", "gated"]
-"""What is done to the inputs of a product first."""
 
 _PIECES: Final = 4
 """Blocks of 16 outputs that a thread takes at once: some tens of microseconds of work."""
@@ -42,38 +38,14 @@ _LITTLE: Final = 1 << 18
 
 
 class Kernels:
-    """Compiled code for this processor.
+    """What the machine code does, with tensors.
 
     Args:
         instructions: What it multiplies bytes with.
     """
 
     def __init__(self, instructions: Instructions) -> None:
-        llvm = importlib.import_module("llvmlite.binding")
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        threads = _openmp()
-        self._parallel_allowed = threads is not None
-        llvm.add_symbol("run_on_threads", threads or 1)
-        machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=_features(instructions), opt=3
-        )
-        module = llvm.parse_assembly(
-            "\n".join([DECLARATIONS, PARALLEL, quantise_text(), multiply_text(instructions)])
-        )
-        module.verify()
-        passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
-        passes.getModulePassManager().run(module, passes)
-        self._compiled = llvm.create_mcjit_compiler(module, machine)  # keeps the code alive
-        self._compiled.finalize_object()
-        address = self._compiled.get_function_address
-        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(address("parallel"))
-        self._quantise: dict[Before, int] = {
-            "plain": address("quantise_plain"),
-            "normed": address("quantise_normed"),
-            "gated": address("quantise_gated"),
-        }
-        self._multiply: dict[Bits, int] = {4: address("multiply_4"), 8: address("multiply_8")}
+        self._code = machine_code(instructions)
 
     def product(
         self,
@@ -105,7 +77,7 @@ class Kernels:
         Raises:
             RuntimeError: The shapes do not fit together.
         """
-        rows = len(inputs)
+        rows = inputs.shape[0]
         groups, outputs = weights.shape[1], ROWS * weights.shape[0]
         width = GROUP * groups
         _check(inputs, (rows, 2 * width if before == "gated" else width))
@@ -117,12 +89,12 @@ class Kernels:
         results = torch.empty(rows, outputs) if onto is None else onto
         weight, epsilon = (0, 0) if norm is None else (norm[0].data_ptr(), _bits(norm[1]))
         known = (inputs.data_ptr(), whole.data_ptr(), scales.data_ptr(), width, rows)
-        threads = torch.get_num_threads() if self._parallel_allowed else 1
-        quantise = (self._quantise[before], 0, rows, 1, *known, weight, epsilon)
+        threads = torch.get_num_threads() if self._code.parallel else 1
+        quantise = (self._code.quantise[before], 0, rows, 1, *known, weight, epsilon)
         self._start(quantise, 1 if rows <= _ALONE else threads)
         places = (weights.data_ptr(), row_scales.data_ptr(), bias.data_ptr(), results.data_ptr())
         multiply = (
-            self._multiply[bits],
+            self._code.multiply[bits],
             0,
             outputs // ROWS,
             _PIECES,
@@ -134,12 +106,71 @@ class Kernels:
         self._start(multiply, 1 if rows * width * outputs <= _LITTLE else threads)
         return results
 
+    def attention(
+        self,
+        projected: torch.Tensor,
+        kept: torch.Tensor,
+        known: int,
+        *,
+        heads: int,
+        rotation: tuple[torch.Tensor, torch.Tensor],
+        results: torch.Tensor,
+    ) -> None:
+        """Attention of the new tokens of one sequence, over all that came before them and over themselves.
+
+        Args:
+            projected: float32 [n, heads + 2 groups, size], contiguous: queries, keys, values before they are rotated.
+            kept: bfloat16 [2, groups, room, size], contiguous: keys and values; those of the new tokens are put there.
+            known: How many positions of it hold something.
+            heads: Query heads.
+            rotation: Cosine and sine, float32 [n, size / 2] each, contiguous.
+            results: float32 [n, heads * size], contiguous; written.
+
+        Raises:
+            RuntimeError: The shapes do not fit together.
+        """
+        two, groups, room, size = kept.shape
+        tokens, shared = projected.shape[0], heads // groups
+        if two != 2 or kept.dtype != torch.bfloat16 or not kept.is_contiguous() or known + tokens > room:
+            raise RuntimeError(f"{known + tokens} states do not fit into {tuple(kept.shape)} of {kept.dtype}")
+        if heads % groups or not attention_fits(size):
+            raise RuntimeError(f"{heads} heads of {size} numbers for {groups} groups")
+        _check_each(
+            (projected, (tokens, heads + 2 * groups, size)),
+            (rotation[0], (tokens, size // 2)),
+            (rotation[1], (tokens, size // 2)),
+            (results, (tokens, heads * size)),
+        )
+        scratch = torch.empty(2, heads * tokens, size)  # queries, and what they have gathered so far
+        keys = kept.data_ptr()
+        fields = (
+            projected.data_ptr(),
+            scratch.data_ptr(),
+            rotation[0].data_ptr(),
+            rotation[1].data_ptr(),
+            keys,
+            keys + 2 * groups * room * size,
+            scratch.data_ptr() + 4 * heads * tokens * size,
+            results.data_ptr(),
+            *(tokens, known, heads, groups, size, room * size),
+            _bits(size**-0.5),
+        )
+        threads = torch.get_num_threads() if self._code.parallel else 1
+        self._start((self._code.turn, 0, tokens, 1, *fields), 1 if tokens <= _ALONE else threads)
+        parts = groups * -(-tokens * shared // PART)
+        self._start((self._code.attend, 0, parts, 1, *fields), threads)
+
     def _start(self, fields: tuple[int, ...], threads: int) -> None:
         job = (ctypes.c_int64 * _FIELDS)(*fields)
-        self._run(ctypes.addressof(job), threads)
+        self._code.run(job, threads)
 
 
-_FIELDS: Final = len(JOB) + len(MULTIPLY_FIELDS)
+_FIELDS: Final = max(len(JOB) + len(MULTIPLY_FIELDS), 4 + len(ATTEND_FIELDS))
+
+
+def attention_fits(size: int) -> bool:
+    """Whether the kernel of attention can work on heads of so many numbers."""
+    return size % GROUP == 0 and size <= LARGEST_HEAD
 
 
 @functools.cache
@@ -147,28 +178,6 @@ def kernels() -> Kernels | None:
     """The kernels of this process; None where the processor or the installation has none."""
     chosen = instructions()
     return Kernels(chosen) if chosen else None
-
-
-@functools.cache
-def instructions() -> Instructions | None:
-    """What this processor multiplies bytes with; None if nothing that there are kernels for, or without llvmlite."""
-    if importlib.util.find_spec("llvmlite") is None:
-        return None
-    has: dict[str, bool] = importlib.import_module("llvmlite.binding").get_host_cpu_features()
-    if not all(has.get(name) for name in ("avx2", "fma", "f16c")):
-        return None
-    if all(has.get(name) for name in ("avx512vnni", "avx512bw", "avx512vl")):
-        return "avx512vnni"
-    return "avxvnni" if has.get("avxvnni") else "avx2"
-
-
-def _features(chosen: Instructions) -> str:
-    """The processor's features in LLVM's words; wide vectors are used where the kernels are written for them."""
-    features: str = importlib.import_module("llvmlite.binding").get_host_cpu_features().flatten()
-    if chosen == "avx512vnni":
-        return features + ",-prefer-256-bit"
-    without = ["avx512f"] + (["avxvnni"] if chosen == "avx2" else [])
-    return features + "".join(f",-{name}" for name in without)
 
 
 def _check_each(*expected: tuple[torch.Tensor | None, tuple[int, ...]]) -> None:
@@ -185,15 +194,8 @@ def _check(tensor: torch.Tensor, shape: tuple[int, ...]) -> None:
         )
 
 
+@functools.cache
 def _bits(number: float) -> int:
     """A float32 as the whole number with the same bits."""
     (bits,) = struct.unpack("<I", struct.pack("<f", number))
     return int(bits)
-
-
-def _openmp() -> int | None:
-    """The address of `GOMP_parallel(function, data, threads, flags)` in the GNU OpenMP that torch computes with."""
-    for path in Path(torch.__file__).parent.joinpath("lib").glob("libgomp*.so*"):
-        library: Any = ctypes.CDLL(str(path))
-        return ctypes.cast(library.GOMP_parallel, ctypes.c_void_p).value
-    return None

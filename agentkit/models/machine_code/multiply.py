@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from agentkit.models.engine.kernels.layout import (
+from agentkit.models.machine_code.layout import (
     BLOCK_BYTES,
     GROUP,
     JOB,
@@ -21,7 +21,7 @@ from agentkit.models.engine.kernels.layout import (
     Bits,
     Instructions,
 )
-from agentkit.models.engine.kernels.writing import fields, splat, spread
+from agentkit.models.machine_code.writing import fields, indices, splat, spread
 
 _TILES: Final[dict[Instructions, tuple[int, ...]]] = {
     "avx512vnni": (8, 4, 2, 1),
@@ -58,12 +58,13 @@ def _dots(instructions: Instructions) -> list[str]:
         declared = "declare <16 x i32> " + name.format("", "", "")
         return [declared, *(head.format(bits) + body for bits in BLOCK_BYTES)]
     halves = "".join(
-        f"  %{value}{half} = shufflevector <64 x i8> %{value}, <64 x i8> poison, <32 x i32> {_range(32 * half, 32)}\n"
+        f"  %{value}{half} = shufflevector <64 x i8> %{value}, <64 x i8> poison, "
+        f"<32 x i32> {indices(range(32 * half, 32 * half + 32))}\n"
         for value in "us"
         for half in (0, 1)
     )
     joined = (
-        f"  %new = shufflevector <8 x i32> %h0, <8 x i32> %h1, <16 x i32> {_range(0, 16)}\n"
+        f"  %new = shufflevector <8 x i32> %h0, <8 x i32> %h1, <16 x i32> {indices(range(16))}\n"
         "  %r = add <16 x i32> %sum, %new\n  ret <16 x i32> %r\n}"
     )
     if instructions == "avxvnni":
@@ -105,10 +106,6 @@ def _avx2_calls(bits: Bits) -> str:
         )
         lines += f"  %h{half} = add <8 x i32> %a{half}, %b{half}\n"
     return lines
-
-
-def _range(first: int, count: int) -> str:
-    return "<" + ", ".join(f"i32 {index}" for index in range(first, first + count)) + ">"
 
 
 def _tile(bits: Bits, tokens: int) -> str:

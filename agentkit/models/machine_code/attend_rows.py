@@ -1,0 +1,271 @@
+"""Pieces of attention: what is done with a few rows of queries and `KEYS` keys. `attend.py` puts them together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agentkit.models.machine_code.writing import indices, splat, spread
+
+KEYS: Final = 32
+"""Keys that are looked at together; their numbers stay in the nearest cache."""
+STATE: Final = 4
+"""Floats kept for a row: its largest score so far, the sum of its weights, by what it is scaled down now."""
+NOTHING: Final = -1e30
+"""A score so low that it has no weight."""
+
+BFLOAT: Final = """
+define internal <16 x i16> @to_bfloat(<16 x float> %x) alwaysinline {
+  %bits = bitcast <16 x float> %x to <16 x i32>
+  %high = lshr <16 x i32> %bits, splat (i32 16)
+  %odd = and <16 x i32> %high, splat (i32 1)
+  %half = add <16 x i32> %odd, splat (i32 32767)
+  %rounded = add <16 x i32> %bits, %half
+  %kept = lshr <16 x i32> %rounded, splat (i32 16)
+  %r = trunc <16 x i32> %kept to <16 x i16>
+  ret <16 x i16> %r
+}
+define internal <16 x float> @from_bfloat(ptr %at) alwaysinline {
+  %short = load <16 x i16>, ptr %at, align 2
+  %wide = zext <16 x i16> %short to <16 x i32>
+  %bits = shl <16 x i32> %wide, splat (i32 16)
+  %r = bitcast <16 x i32> %bits to <16 x float>
+  ret <16 x float> %r
+}"""
+
+
+def transpose_text() -> str:
+    """`transpose`: 16 keys -> pairs of numbers, for each pair the 16 keys side by side, `KEYS` keys apart."""
+    lines = []
+    for key in range(16):
+        lines.append(
+            f"  %k{key}.at = mul i64 %size, {key}\n  %k{key}.n = add i64 %k{key}.at, %d\n"
+            f"  %k{key}.p = getelementptr i16, ptr %keys, i64 %k{key}.n\n"
+            f"  %a0.{key} = load <16 x i32>, ptr %k{key}.p, align 2"
+        )
+    low = indices([lane // 2 + 16 * (lane % 2) for lane in range(16)])
+    high = indices([8 + lane // 2 + 16 * (lane % 2) for lane in range(16)])
+    # Four times laying each row and the eighth after it together, as one shuffles cards, exchanges rows and columns.
+    for turn in range(4):
+        for row in range(8):
+            pair = f"<16 x i32> %a{turn}.{row}, <16 x i32> %a{turn}.{row + 8}"
+            lines.append(f"  %a{turn + 1}.{2 * row} = shufflevector {pair}, <16 x i32> {low}")
+            lines.append(f"  %a{turn + 1}.{2 * row + 1} = shufflevector {pair}, <16 x i32> {high}")
+    for pair_ in range(16):
+        lines.append(
+            f"  %o{pair_}.p = getelementptr i32, ptr %out.d, i64 {KEYS * pair_}\n"
+            f"  store <16 x i32> %a4.{pair_}, ptr %o{pair_}.p, align 4"
+        )
+    return f"""
+define internal void @transpose(ptr %keys, i64 %size, ptr %out) {{
+entry:
+  br label %part
+part:
+  %d = phi i64 [0, %entry], [%d.next, %part]
+  %out.at = mul i64 %d, {KEYS // 2}
+  %out.d = getelementptr i32, ptr %out, i64 %out.at
+{chr(10).join(lines)}
+  %d.next = add i64 %d, 32
+  %d.more = icmp ult i64 %d.next, %size
+  br i1 %d.more, label %part, label %done
+done:
+  ret void
+}}"""
+
+
+WEIGH: Final = f"""
+; Scores of one row become weights; of its {KEYS} keys it sees the first %seen.
+define internal void @weigh(ptr %scores, ptr %state, i64 %seen) noinline {{
+  %above = call i64 @llvm.smax.i64(i64 %seen, i64 0)
+  %within = call i64 @llvm.smin.i64(i64 %above, i64 {KEYS})
+  %limit = trunc i64 %within to i32
+{spread("limits", "i32", "%limit")}
+  %see0 = icmp slt <16 x i32> {indices(range(16))}, %limits
+  %see1 = icmp slt <16 x i32> {indices(range(16, 32))}, %limits
+  %p1 = getelementptr float, ptr %scores, i64 16
+  %all0 = load <16 x float>, ptr %scores, align 4
+  %all1 = load <16 x float>, ptr %p1, align 4
+  %s0 = select <16 x i1> %see0, <16 x float> %all0, <16 x float> {splat(NOTHING)}
+  %s1 = select <16 x i1> %see1, <16 x float> %all1, <16 x float> {splat(NOTHING)}
+  %both = call <16 x float> @llvm.maxnum.v16f32(<16 x float> %s0, <16 x float> %s1)
+  %largest = call float @llvm.vector.reduce.fmax.v16f32(<16 x float> %both)
+  %before = load float, ptr %state, align 4
+  %grown = fcmp ogt float %largest, %before
+  %now = select i1 %grown, float %largest, float %before
+  store float %now, ptr %state, align 4
+{spread("nows", "float", "%now")}
+{spread("befores", "float", "%before")}
+  %d0 = fsub <16 x float> %s0, %nows
+  %d1 = fsub <16 x float> %s1, %nows
+  %down = fsub <16 x float> %befores, %nows
+  %e0 = call <16 x float> @exponential(<16 x float> %d0)
+  %e1 = call <16 x float> @exponential(<16 x float> %d1)
+  %factors = call <16 x float> @exponential(<16 x float> %down)
+  %w0 = select <16 x i1> %see0, <16 x float> %e0, <16 x float> zeroinitializer
+  %w1 = select <16 x i1> %see1, <16 x float> %e1, <16 x float> zeroinitializer
+  store <16 x float> %w0, ptr %scores, align 4
+  store <16 x float> %w1, ptr %p1, align 4
+  %pairs = fadd <16 x float> %w0, %w1
+  %new = call reassoc float @llvm.vector.reduce.fadd.v16f32(float 0.0, <16 x float> %pairs)
+  %factor = extractelement <16 x float> %factors, i32 0
+  %sum.p = getelementptr float, ptr %state, i64 1
+  %sum = load float, ptr %sum.p, align 4
+  %kept = fmul float %sum, %factor
+  %total = fadd float %kept, %new
+  store float %total, ptr %sum.p, align 4
+  %factor.p = getelementptr float, ptr %state, i64 2
+  store float %factor, ptr %factor.p, align 4
+  ret void
+}}"""
+
+
+def _row_pointers(rows: int, base: str) -> str:
+    """%r0, …: where the rows %row, %row + 1, … begin in a matrix of %size columns; at most the row %most."""
+    return "\n".join(
+        f"  %n{r}.any = add i64 %row, {r}\n  %n{r} = call i64 @llvm.umin.i64(i64 %n{r}.any, i64 %most)\n"
+        f"  %n{r}.at = mul i64 %n{r}, %size\n  %r{r} = getelementptr float, ptr {base}, i64 %n{r}.at"
+        for r in range(rows)
+    )
+
+
+def scores_text(rows: int) -> str:
+    """`scores_ROWS`: products of so many queries with `KEYS` keys."""
+    every = range(rows)
+    sums = "\n".join(
+        f"  %s{r}.{v} = phi <16 x float> [zeroinitializer, %entry], [%s{r}.{v}.next, %pair]"
+        for r in every
+        for v in (0, 1)
+    )
+    loads = "\n".join(
+        f"  %w{v}.p = getelementptr i32, ptr %turned, i64 %w{v}.at\n  %w{v} = load <16 x i32>, ptr %w{v}.p, align 4\n"
+        f"  %w{v}.up = shl <16 x i32> %w{v}, splat (i32 16)\n"
+        f"  %w{v}.down = and <16 x i32> %w{v}, splat (i32 -65536)\n"
+        f"  %even{v} = bitcast <16 x i32> %w{v}.up to <16 x float>\n"
+        f"  %odd{v} = bitcast <16 x i32> %w{v}.down to <16 x float>"
+        for v in (0, 1)
+    )
+    products = []
+    for r in every:
+        products.append(
+            f"  %q{r}.p = getelementptr float, ptr %r{r}, i64 %d\n  %q{r}.even.v = load float, ptr %q{r}.p, align 4\n"
+            f"  %q{r}.odd.p = getelementptr float, ptr %q{r}.p, i64 1\n"
+            f"  %q{r}.odd.v = load float, ptr %q{r}.odd.p, align 4\n"
+            + spread(f"q{r}.even", "float", f"%q{r}.even.v")
+            + "\n"
+            + spread(f"q{r}.odd", "float", f"%q{r}.odd.v")
+        )
+        for v in (0, 1):
+            products.append(
+                f"  %s{r}.{v}.mid = call <16 x float> @llvm.fma.v16f32(<16 x float> %even{v}, <16 x float> %q{r}.even, "
+                f"<16 x float> %s{r}.{v})\n"
+                f"  %s{r}.{v}.next = call <16 x float> @llvm.fma.v16f32(<16 x float> %odd{v}, <16 x float> %q{r}.odd, "
+                f"<16 x float> %s{r}.{v}.mid)"
+            )
+    stores = "\n".join(
+        f"  %z{r}.{v} = getelementptr float, ptr %scores, i64 {KEYS * r + 16 * v}\n"
+        f"  store <16 x float> %s{r}.{v}.next, ptr %z{r}.{v}, align 4"
+        for r in every
+        for v in (0, 1)
+    )
+    return f"""
+define internal void @scores_{rows}(ptr %turned, ptr %queries, i64 %row, i64 %most, i64 %size, ptr %scores) noinline {{
+entry:
+{_row_pointers(rows, "%queries")}
+  br label %pair
+pair:
+  %d = phi i64 [0, %entry], [%d.next, %pair]
+{sums}
+  %w0.at = mul i64 %d, {KEYS // 2}
+  %w1.at = add i64 %w0.at, 16
+{loads}
+{chr(10).join(products)}
+  %d.next = add i64 %d, 2
+  %d.more = icmp ult i64 %d.next, %size
+  br i1 %d.more, label %pair, label %done
+done:
+{stores}
+  ret void
+}}"""
+
+
+def mix_text(rows: int) -> str:
+    """`mix_ROWS`: what so many rows hold is scaled down, and %count values are added by their weights."""
+    every = [(r, v) for r in range(rows) for v in (0, 1)]
+    begin = "\n".join(
+        f"  %m{r}.{v}.at = add i64 %c, {16 * v}\n  %m{r}.{v}.p = getelementptr float, ptr %r{r}, i64 %m{r}.{v}.at\n"
+        f"  %m{r}.{v}.old = load <16 x float>, ptr %m{r}.{v}.p, align 4\n"
+        f"  %f{r}.{v}.p = getelementptr float, ptr %state, i64 {STATE * r + 2}\n"
+        f"  %f{r}.{v}.v = load float, ptr %f{r}.{v}.p, align 4\n"
+        + spread(f"f{r}.{v}", "float", f"%f{r}.{v}.v")
+        + f"\n  %m{r}.{v}.first = fmul <16 x float> %m{r}.{v}.old, %f{r}.{v}"
+        for r, v in every
+    )
+    sums = "\n".join(
+        f"  %m{r}.{v} = phi <16 x float> [%m{r}.{v}.first, %column], [%m{r}.{v}.next, %key]" for r, v in every
+    )
+    weights = "\n".join(
+        f"  %p{r}.at = add i64 %k, {KEYS * r}\n  %p{r}.p = getelementptr float, ptr %scores, i64 %p{r}.at\n"
+        f"  %p{r}.v = load float, ptr %p{r}.p, align 4\n" + spread(f"p{r}", "float", f"%p{r}.v")
+        for r in range(rows)
+    )
+    adds = "\n".join(
+        f"  %m{r}.{v}.next = call <16 x float> @llvm.fma.v16f32(<16 x float> %p{r}, <16 x float> %v{v}, "
+        f"<16 x float> %m{r}.{v})"
+        for r, v in every
+    )
+    stores = "\n".join(f"  store <16 x float> %m{r}.{v}.next, ptr %m{r}.{v}.p, align 4" for r, v in every)
+    return f"""
+define internal void @mix_{rows}(ptr %values, i64 %count, ptr %scores, ptr %state, ptr %mixed, i64 %row, i64 %most,
+    i64 %size) noinline {{
+entry:
+{_row_pointers(rows, "%mixed")}
+  br label %column
+column:
+  %c = phi i64 [0, %entry], [%c.next, %column.end]
+{begin}
+  br label %key
+key:
+  %k = phi i64 [0, %column], [%k.next, %key]
+{sums}
+  %v.row = mul i64 %k, %size
+  %v0.at = add i64 %v.row, %c
+  %v0.p = getelementptr i16, ptr %values, i64 %v0.at
+  %v1.p = getelementptr i16, ptr %v0.p, i64 16
+  %v0 = call <16 x float> @from_bfloat(ptr %v0.p)
+  %v1 = call <16 x float> @from_bfloat(ptr %v1.p)
+{weights}
+{adds}
+  %k.next = add i64 %k, 1
+  %k.more = icmp ult i64 %k.next, %count
+  br i1 %k.more, label %key, label %column.end
+column.end:
+{stores}
+  %c.next = add i64 %c, 32
+  %c.more = icmp ult i64 %c.next, %size
+  br i1 %c.more, label %column, label %done
+done:
+  ret void
+}}"""
+
+
+FINISH: Final = f"""
+; A row divided by the sum of its weights, into its place among the results.
+define internal void @finish(ptr %mixed, ptr %state, ptr %result, i64 %size) {{
+entry:
+  %sum.p = getelementptr float, ptr %state, i64 1
+  %sum = load float, ptr %sum.p, align 4
+  %inverse = fdiv float 1.0, %sum
+{spread("by", "float", "%inverse")}
+  br label %column
+column:
+  %c = phi i64 [0, %entry], [%c.next, %column]
+  %from = getelementptr float, ptr %mixed, i64 %c
+  %to = getelementptr float, ptr %result, i64 %c
+  %x = load <16 x float>, ptr %from, align 4
+  %y = fmul <16 x float> %x, %by
+  store <16 x float> %y, ptr %to, align 4
+  %c.next = add i64 %c, 16
+  %c.more = icmp ult i64 %c.next, %size
+  br i1 %c.more, label %column, label %done
+done:
+  ret void
+}}"""
