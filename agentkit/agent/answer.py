@@ -11,7 +11,7 @@ from agentkit.agent.replies import Composed
 from agentkit.agent.steps import evidence_texts, generate
 from agentkit.events import Declined, Event, GroundingChecked, PassageFound, Recollection
 from agentkit.knowledge.answering import Evidence, answer_from_evidence
-from agentkit.knowledge.grounding import unsupported
+from agentkit.knowledge.grounding import resting_on, unsupported
 from agentkit.messages import assistant, user
 from agentkit.models.protocols import FreeText, GenerationRequest
 
@@ -50,13 +50,17 @@ def answer_from_passages(
         yield Declined(reason="not_answered")
         return wiring.replies.declined("not_answered")
     facts = facts_of(seen)
-    text = wiring.replies.with_facts(answer.text, facts)
+    cited = [passage for passage in found if _citation(passage) in answer.citations]
+    text = wiring.replies.with_facts(wiring.replies.from_knowledge(answer.text, cited), facts)
     return Composed(text, answer.source, (*answer.citations, *(f"memory:{f.memory_id}" for f in facts)))
 
 
 def _evidence(found: PassageFound) -> Evidence:
-    source = f"{found.document}#{found.heading}"
-    return Evidence(text=found.text, source=source, title=found.heading, pair=found.kind == "pair")
+    return Evidence(text=found.text, source=_citation(found), title=found.heading, pair=found.kind == "pair")
+
+
+def _citation(found: PassageFound) -> str:
+    return f"{found.document}#{found.heading}"
 
 
 def facts_of(seen: Perception) -> list[Recollection]:
@@ -71,13 +75,17 @@ def answer_from_results(turn: Turn, seen: Perception, proposal: str) -> Generato
     if not good:
         yield Declined(reason="no_evidence")
         return wiring.replies.declined("no_evidence")
-    evidence = [*evidence_texts(good), *(p.text for p in seen.passages), *(m.text for m in seen.memories)]
+    said = evidence_texts(good)
+    evidence = [*said, *(p.text for p in seen.passages), *(m.text for m in seen.memories)]
     sources = tuple(dict.fromkeys(f"tool:{result.name}" for result in good))
     for attempt in range(2):
         wrong = unsupported(proposal, evidence, turn.text)
         yield GroundingChecked(supported=not wrong, unsupported=wrong)
         if not wrong:
-            return Composed(proposal, "generated", sources)
+            used = resting_on(proposal, evidence, turn.text)
+            cited = [passage for row, passage in enumerate(seen.passages, len(said)) if row in used]
+            text = wiring.replies.from_knowledge(proposal, cited)
+            return Composed(text, "generated", (*sources, *dict.fromkeys(map(_citation, cited))))
         if attempt == 0:
             retried = yield from _try_again(turn, seen, proposal, wrong)
             if retried is None:

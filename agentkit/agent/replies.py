@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from agentkit.events import DeclineReason, Recollection, ReplySource
+from agentkit.events import DeclineReason, PassageFound, Recollection, ReplySource
 from agentkit.messages import ToolCall, ToolResult, text_of
 from agentkit.prompts import PromptLibrary
 from agentkit.tools import Tool
@@ -126,6 +126,17 @@ class Replies:
         """The user's own words of an earlier conversation."""
         text = self._render("reply_from_memory", facts=[fact.text for fact in facts])
         return Composed(text, "quoted", tuple(f"memory:{fact.memory_id}" for fact in facts))
+
+    def from_knowledge(self, text: str, passages: Sequence[PassageFound]) -> str:
+        """A reply followed by where it stands.
+
+        Args:
+            text: The reply.
+            passages: Those that it rests on; several under the same headings are one place.
+        """
+        places = dict.fromkeys((each.document, each.heading) for each in passages)
+        sources = [{"document": document, "heading": heading} for document, heading in places]
+        return self._render("reply_from_knowledge", text=text, sources=sources) if sources else text
 
     def with_facts(self, text: str, facts: Sequence[Recollection]) -> str:
         """A reply preceded by what the user told earlier, so that they see what the bot assumes."""

@@ -16,6 +16,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.intents import Binding, IntentFile, IntentModel, load_examples, train_cached
 from agentkit.intents.training_data import hash_of
 from agentkit.knowledge import KnowledgeIndex
+from agentkit.knowledge.vector_index import vector_search
 from agentkit.models import Encoder, Generator, LazyGenerator, load_encoder, load_generator_lazily
 from agentkit.models.progress import Progress
 from agentkit.models.vector_cache import CachedEncoder
@@ -116,7 +117,7 @@ def open_bot(
         database=store,
         intents=_intents(folder, config, intents_file, encoder, authored),
         bindings=bindings,
-        knowledge=_knowledge(store, authored, sources, progress),
+        knowledge=_knowledge(store, path, authored, sources, progress),
         prompts=prompts,
         reply_folder=folder / config.replies if config.replies else None,
         settings=config.settings(),
@@ -154,11 +155,16 @@ def _intents(
 
 
 def _knowledge(
-    store: SqliteStore, encoder: Encoder, sources: list[Path], progress: Progress | None
+    store: SqliteStore, database: Path, encoder: Encoder, sources: list[Path], progress: Progress | None
 ) -> KnowledgeIndex | None:
-    knowledge = KnowledgeIndex(store.knowledge("default"), encoder, progress)
+    table = store.knowledge("default")
+    vectors = vector_search(table, encoder.id, database, progress)
+    knowledge = KnowledgeIndex(table, encoder, progress, vectors)
     knowledge.sync(sources)
-    return knowledge if knowledge.documents() else None
+    if not knowledge.documents():
+        return None
+    knowledge.prepare()
+    return knowledge
 
 
 def knowledge_sources(folder: Path, config: BotConfig) -> list[Path]:

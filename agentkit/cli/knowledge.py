@@ -19,6 +19,7 @@ from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption
 from agentkit.cli.progress import BarProgress
 from agentkit.cli.terminal import err, out
 from agentkit.knowledge import KnowledgeChanges, KnowledgeIndex
+from agentkit.knowledge.vector_index import vector_search
 from agentkit.models import Encoder, load_encoder
 from agentkit.models.vector_cache import CachedEncoder
 from agentkit.store.sqlite_store import SqliteStore
@@ -135,10 +136,13 @@ def _opened(bot: Path, database: Path | None) -> Iterator[tuple[KnowledgeIndex, 
     config = load_config(bot)
     sources = knowledge_sources(bot, config)
     progress = BarProgress(err)
-    with SqliteStore.open(database or database_of(bot)) as store:
+    path = database or database_of(bot)
+    with SqliteStore.open(path) as store:
         encoder = load_encoder(config.encoder, progress=progress)
         authored = CachedEncoder(encoder, data_folder() / "vectors.db")
-        knowledge = KnowledgeIndex(store.knowledge("default"), authored, progress)
+        table = store.knowledge("default")
+        vectors = vector_search(table, authored.id, path, progress)
+        knowledge = KnowledgeIndex(table, authored, progress, vectors)
         knowledge.sync(sources)
         yield knowledge, encoder
 

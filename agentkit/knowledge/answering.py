@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from agentkit.events import AnswerabilityJudged, Event, GenerationFinished, GroundingChecked
 from agentkit.knowledge.answerability import Judgement
-from agentkit.knowledge.grounding import unsupported
+from agentkit.knowledge.grounding import resting_on, unsupported
 from agentkit.knowledge.passages import Passage, compare, pieces, quote, readable
 from agentkit.messages import Message, assistant, system, user
 from agentkit.models.protocols import Finished, GenerationRequest
@@ -130,12 +130,13 @@ def answer_from_evidence(
     quoted = quote([passages[index] for index in kept], judgement.best)
     events: list[Event] = [judged]
     if writing == "generated" and generator is not None:
-        writer = _Writer(generator, prompts, question, tuple(passages[index].text for index in kept))
+        texts = tuple(passages[index].text for index in kept)
+        writer = _Writer(generator, prompts, question, texts)
         events.extend(writer.attempts(deadline, cancel))
         if writer.reply:
-            return GroundedAnswer(
-                writer.reply, False, "generated", _sources(parts, kept), tuple(events), sure
-            )
+            used = resting_on(writer.reply, texts) or (judgement.best,)
+            cited = _sources(parts, [kept[index] for index in used])
+            return GroundedAnswer(writer.reply, False, "generated", cited, tuple(events), sure)
     cited = _sources(parts, [kept[index] for index in quoted.passages])
     return GroundedAnswer(quoted.text, False, "quoted", cited, tuple(events), sure)
 

@@ -64,6 +64,25 @@ def unsupported(reply: str, evidence: Sequence[str], user_words: str = "") -> tu
     return tuple(dict.fromkeys(found))
 
 
+def resting_on(reply: str, evidence: Sequence[str], user_words: str = "") -> tuple[int, ...]:
+    """Which texts of the evidence a supported reply rests on, so that no others are cited; arguments as above.
+
+    Returns:
+        Indices of the texts that bear out its sentences best, ascending; a sentence without a claim needs none.
+    """
+    passages = tuple(_passage(text) for text in evidence)
+    spoken = offer(user_words)
+    used: set[int] = set()
+    for sentence in sentences(reply):
+        quoted = [index for index, passage in enumerate(passages) if _is_quoted(sentence, passage)]
+        bare = _OPENER.sub("", sentence)
+        if quoted:
+            used.add(quoted[0])
+        elif passages and (read(bare).claims or _content(read(bare).words)):
+            used.add(_nearest(bare, passages, spoken)[0])
+    return tuple(sorted(used))
+
+
 def _passage(text: str) -> _Passage:
     parts = sentences(text)
     clauses = tuple(
@@ -89,8 +108,14 @@ def _check(sentence: str, passages: Sequence[_Passage], spoken: Offer) -> list[s
         return []
     if not passages:
         return [claim.text for claim in reading.claims if claim.needs] or content
-    tried = [(_against(bare, reading, passage, spoken), passage) for passage in passages]
-    return min(tried, key=lambda each: (len(each[0]), -len(_stems(bare) & each[1].offer.stems)))[0]
+    return _nearest(bare, passages, spoken)[1]
+
+
+def _nearest(sentence: str, passages: Sequence[_Passage], spoken: Offer) -> tuple[int, list[str]]:
+    """The index of the passage that supports a sentence best, and what is wrong with the sentence all the same."""
+    reading, stems = read(sentence), _stems(sentence)
+    tried = [(index, _against(sentence, reading, passage, spoken)) for index, passage in enumerate(passages)]
+    return min(tried, key=lambda each: (len(each[1]), -len(stems & passages[each[0]].offer.stems)))
 
 
 def _against(sentence: str, reading: Reading, passage: _Passage, spoken: Offer) -> list[str]:

@@ -63,7 +63,8 @@ class KnowledgeIndex:
         self._table = table
         self._encoder = encoder
         self._progress = progress or Silent()
-        self._search = PassageSearch(table, vectors or ExactVectors(table, encoder.id))
+        self._vectors = vectors or ExactVectors(table, encoder.id)
+        self._search = PassageSearch(table, self._vectors)
 
     def sync(self, sources: Sequence[Path]) -> int:
         """Make the bot's own documents exactly those under `sources`; only changed ones are embedded.
@@ -153,6 +154,10 @@ class KnowledgeIndex:
     def documents(self) -> list[DocumentRecord]:
         """All documents, by name."""
         return self._table.documents()
+
+    def prepare(self) -> None:
+        """Read the vectors, or bring their graph up to date, so that the first search does not have to."""
+        self._vectors.prepare()
 
     def search(
         self, vector: Vectors, text: str, limit: int, *, tags: Sequence[str] = (), reach: int = 0

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 class VectorSearch(Protocol):
     """Finds chunks by their vectors; what the table no longer holds is never found."""
 
+    def prepare(self) -> None:
+        """Read what a search needs, so that the first one does not have to."""
+        ...
+
     def nearest(self, vector: Vectors, count: int, tags: Sequence[str] = ()) -> dict[int, float]:
         """The `count` most similar chunks, best first, with their cosine similarities.
 
@@ -48,6 +52,10 @@ class ExactVectors:
         # Version of the table, ids of the chunks, ascending, and their vectors: one value, so that threads see them
         # together.
         self._cached: tuple[int, NDArray[numpy.int64], Vectors] | None = None
+
+    def prepare(self) -> None:
+        """See `VectorSearch`."""
+        self._current()
 
     def nearest(self, vector: Vectors, count: int, tags: Sequence[str] = ()) -> dict[int, float]:
         """See `VectorSearch`."""

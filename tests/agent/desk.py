@@ -8,7 +8,9 @@ from pathlib import Path
 from agentkit.agent import Agent, Limits, Settings
 from agentkit.events import Event
 from agentkit.intents import Binding, IntentExample, IntentModel, train
+from agentkit.knowledge import KnowledgeIndex
 from agentkit.models.protocols import Generator
+from agentkit.store import SqliteStore
 from agentkit.testing import FixedClock, HashingEncoder, ScriptedGenerator, ScriptStep
 from agentkit.tools import Tool
 from tests.agent.shop_tools import cancel_order, change_address, create_ticket, list_orders, track_parcel
@@ -56,8 +58,9 @@ def desk(
     limits: Limits | None = None,
     reply_folder: Path | None = None,
     approve: tuple[str, ...] = (),
+    documents: Path | None = None,
 ) -> Agent:
-    """An agent whose generator plays `steps`; without `bound` it has no intents."""
+    """An agent whose generator plays `steps`; without `bound` it has no intents, without `documents` no knowledge."""
     settings = Settings(
         instructions="You are a shop.", contact="call 020", limits=limits or Limits(), approve=approve
     )
@@ -70,8 +73,16 @@ def desk(
         bindings=BINDINGS if bound else None,
         settings=settings,
         reply_folder=reply_folder,
+        knowledge=knowledge(documents) if documents else None,
         now=FixedClock(),
     )
+
+
+def knowledge(documents: Path) -> KnowledgeIndex:
+    """The documents of a folder, in a database of their own."""
+    index = KnowledgeIndex(SqliteStore.open(documents.parent / "knowledge.db").knowledge("shop"), ENCODER)
+    index.sync([documents])
+    return index
 
 
 def tell(events: Sequence[Event]) -> str:
@@ -92,6 +103,8 @@ def _plain(value: object) -> str:
             return f"{name}({rest.get('arguments', {})})"
         case {"call_id": _, "name": name, "parts": [{"text": text, "trust": trust}]}:
             return f"{name} -> {text!r} [{trust}]"
+        case {"document": document, "heading": heading}:
+            return f"{document}#{heading}"
         case [*values]:
             return "[" + ", ".join(_plain(each) for each in values) + "]"
         case _:

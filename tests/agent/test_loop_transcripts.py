@@ -29,6 +29,19 @@ class Case:
     bound: bool = True
     limits: Limits | None = None
     replies: bool = False
+    documents: bool = False
+
+
+RETURNS: Final = """\
+# Returns policy
+## How long do the rules for returns give me?
+The rules for returns give you 30 days.
+## What do returns cost?
+Returns of a parcel are free.
+# Warranty
+The warranty lasts 5 years.
+"""
+FAQ: Final = "question,answer\nwhat are the rules of the warranty,Five years on all that is made of wood.\n"
 
 
 def cancel(order: str, reason: str = "changed_mind") -> Calls:
@@ -78,6 +91,21 @@ CASES: Final = {
             Says("Your ticket is number 4712."),
         ],
     ),
+    "an answer from a document says where it stands": Case(
+        ["how long do the rules for returns give me"], documents=True
+    ),
+    "a stored answer of the documents says which question it answers": Case(
+        ["what are the rules of the warranty"], documents=True
+    ),
+    "a written reply cites the passage that it rests on and no other": Case(
+        ["where is my parcel 1042, and how long do the rules for returns give me"],
+        [
+            Calls([("track_parcel", {"order_id": "1042"})]),
+            Says("Order 1042 is shipped by DHL. The rules for returns give you 30 days."),
+        ],
+        bound=False,
+        documents=True,
+    ),
     "without intents the generator chooses a tool": Case(
         ["where is my parcel 1042"],
         [Calls([("track_parcel", {"order_id": "1042"})]), Says("Order 1042 is shipped by DHL.")],
@@ -116,11 +144,22 @@ def test_the_transcript_of_a_turn_is_as_recorded(name: str, tmp_path: Path) -> N
         replies.mkdir()
         for tool in ("track_parcel", "cancel_order", "change_address"):
             (replies / f"{tool}.jinja").write_text("Done: {{ result }}")
+    documents = None
+    if case.documents:
+        documents = tmp_path / "documents"
+        documents.mkdir()
+        (documents / "returns.md").write_text(RETURNS, encoding="utf-8")
+        (documents / "faq.csv").write_text(FAQ, encoding="utf-8")
     lines = []
     with (
         ScriptedGenerator(case.steps) as generator,
         desk(
-            tmp_path, generator=generator, bound=case.bound, limits=case.limits, reply_folder=replies
+            tmp_path,
+            generator=generator,
+            bound=case.bound,
+            limits=case.limits,
+            reply_folder=replies,
+            documents=documents,
         ) as agent,
     ):
         for text in case.says:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentkit.knowledge.grounding import unsupported
+from agentkit.knowledge.grounding import resting_on, unsupported
 from agentkit.knowledge.sentences import sentences
 
 SHOP = [
@@ -168,3 +168,25 @@ def test_a_very_long_text_is_checked_in_time(piece: str) -> None:
     unsupported(text, [text], text)
     unsupported(text, SHOP)
     assert time.perf_counter() - started < 60
+
+
+def test_a_reply_rests_on_the_texts_that_bear_it_out_and_on_no_other() -> None:
+    reply = "Yes. A pickup costs 19 EUR above 20 kg. The shop opens at 9."
+    evidence = [
+        "The shop opens at 9.",
+        "Anna sells lamps.",
+        "A pickup costs 19 EUR above 20 kg.",
+        "It is red.",
+    ]
+    assert unsupported(reply, evidence) == ()
+    assert resting_on(reply, evidence) == (0, 2)
+    assert resting_on("Yes.", evidence) == ()
+    assert resting_on("A pickup costs 19 EUR.", [], "does a pickup cost 19 EUR?") == ()
+
+
+@given(st.lists(STATEMENTS, min_size=1, max_size=5, unique=True), st.data())
+def test_what_a_reply_rests_on_is_enough_to_bear_it_out(evidence: list[str], data: st.DataObject) -> None:
+    said = data.draw(st.lists(st.sampled_from(evidence), min_size=1, max_size=3, unique=True))
+    used = resting_on(" ".join(said), evidence)
+    assert unsupported(" ".join(said), [evidence[index] for index in used]) == ()
+    assert len(used) <= len(said)
