@@ -48,14 +48,14 @@ class NewHandOff(Value):
     profile: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class HandOffEnded(Value):
+class EndOfHandOff(Value):
     """A person is done with a conversation; `note` is for the next one who reads it, not for the customer."""
 
     outcome: HandOffOutcome
     note: str = ""
 
 
-HandOffChange: TypeAlias = NewHandOff | Callback | HandOffEnded
+HandOffChange: TypeAlias = NewHandOff | Callback | EndOfHandOff
 """What the end of a turn can do to the queue."""
 
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticSerializationError
 
 from agentkit.store.connection import Connection
 from agentkit.store.failures import storable, unstorable
-from agentkit.store.hand_off_records import Callback, HandOffChange, HandOffEnded, HandOffStatus, NewHandOff
+from agentkit.store.hand_off_records import Callback, EndOfHandOff, HandOffChange, HandOffStatus, NewHandOff
 
 _OBJECT: Final[TypeAdapter[dict[str, JsonValue]]] = TypeAdapter(dict[str, JsonValue])
 
@@ -65,7 +65,7 @@ def write_change(
         case Callback():
             storable(change.phone + change.when, "the callback")
             connection.execute(_SET_CALLBACK, (change.model_dump_json(), conversation))
-        case HandOffEnded():
+        case EndOfHandOff():
             end(connection, conversation, change.outcome, storable(change.note, "the note"), now)
         case other:
             assert_never(other)

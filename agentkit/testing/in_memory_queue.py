@@ -7,8 +7,8 @@ from typing import assert_never
 
 from agentkit.store.hand_off_records import (
     Callback,
+    EndOfHandOff,
     HandOffChange,
-    HandOffEnded,
     HandOffRecord,
     HandOffStatus,
     NewHandOff,
@@ -38,7 +38,7 @@ def write_change(
         case Callback():
             if active is not None:
                 active.record = active.record.model_copy(update={"callback": change})
-        case HandOffEnded():
+        case EndOfHandOff():
             if active is not None:
                 end(data, active, change.outcome, change.note)
         case other:

@@ -22,7 +22,7 @@ from agentkit.store import migrations
 from agentkit.store.call_records import NewApproval
 from agentkit.store.driver import sqlite3
 from agentkit.store.erasure_records import Retention
-from agentkit.store.hand_off_records import HandOffEnded, NewHandOff
+from agentkit.store.hand_off_records import EndOfHandOff, NewHandOff
 from agentkit.store.protocol import NewMemory, UserStore
 from agentkit.store.sqlite_store import SqliteStore
 from tests.store.samples import open_store, say, trace, unit
@@ -327,7 +327,7 @@ def test_what_went_to_a_person_is_gone_from_the_bytes(tmp_path: Path) -> None:
             events=(),
             memories=(),
             status="done",
-            hand_off=HandOffEnded(outcome="closed", note="secret-of-ada note"),
+            hand_off=EndOfHandOff(outcome="closed", note="secret-of-ada note"),
         )
         receipt = ada.erase()
         assert (receipt.remnants, receipt.erased.hand_offs) == ((), 1)

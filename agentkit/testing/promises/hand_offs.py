@@ -6,7 +6,7 @@ import time
 
 from agentkit.errors import Busy, InputRejected, LeaseLost, RecordNotFound, TurnConflict
 from agentkit.messages import assistant, text_of, user
-from agentkit.store.hand_off_records import Callback, HandOffChange, HandOffEnded, NewHandOff
+from agentkit.store.hand_off_records import Callback, EndOfHandOff, HandOffChange, NewHandOff
 from agentkit.store.protocol import HandOffRecord, Store, UserStore
 from agentkit.store.records import Claim
 from agentkit.testing.promises.registry import OpenStore, of_a_store, of_a_user, of_stores, refused
@@ -179,7 +179,7 @@ def _the_end_comes_with_the_turn_that_says_so_and_what_waits_is_left_to_the_bot(
     claim = ada.claim_for_person(record.id, taken.fence, 100, with_waiting=False)
     assert claim is not None
     assert claim.turn.message.parts == ()
-    ended = HandOffEnded(outcome="given_back", note="voucher agreed")
+    ended = EndOfHandOff(outcome="given_back", note="voucher agreed")
     _end(ada.under(claim.lease), claim.turn.turn.id, "Back to the bot.", ended)
     assert ada.hand_off(record.conversation_id) is None
     (over,) = ada.hand_offs(record.conversation_id)
