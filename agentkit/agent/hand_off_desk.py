@@ -74,21 +74,25 @@ class HandOffDesk:
         """What waits or is being answered: the more urgent first, then the older; of one tenant, or of all."""
         return [each for each in self._store.queue() if tenant in (None, each.tenant)]
 
-    def find(self, start: str) -> HandOffRecord:
-        """The hand-off in the queue whose id, or customer, begins like this.
+    def find(self, piece: str) -> HandOffRecord:
+        """The hand-off in the queue whose id begins or ends like this, or that is the customer's of this name.
 
         Raises:
             RecordNotFound: There is none, or more than one.
         """
         queue = self.queue()
-        found = [each for each in queue if each.id.startswith(start)] if start else []
-        found = found or [each for each in queue if each.user == start]
+        found = (
+            [each for each in queue if each.id.startswith(piece) or each.id.endswith(piece)] if piece else []
+        )
+        found = [each for each in queue if each.user == piece] or found
         if len(found) == 1:
             return found[0]
         problem = (
-            "more than one hand-off begins like this" if found else "nothing in the queue begins like this"
+            "more than one hand-off is called like this"
+            if found
+            else "nothing in the queue is called like this"
         )
-        raise RecordNotFound(f"{start!r}: {problem}.", hint="`agentkit desk list BOT` shows the queue.")
+        raise RecordNotFound(f"{piece!r}: {problem}.", hint="`agentkit desk list BOT` shows the queue.")
 
     def again(self, record: HandOffRecord) -> HandOffRecord:
         """The hand-off as it is now.

@@ -100,6 +100,11 @@ class SqliteStore:
         connection = open_connection(Path(path), busy_timeout=busy_timeout, on_write=on_write)
         return cls(connection, Sources(clock, ids, ticks, this_worker()))
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._connection.path
+
     def for_user(self, tenant: str, user: str) -> UserStore:
         """The only way to anybody's data."""
         whose = storable(tenant, "the tenant's name"), storable(user, "the user's name")
