@@ -74,18 +74,19 @@ class System(Value):
 
 
 class User(Value):
-    """What the user said."""
+    """What the user said; without parts: nothing, somebody spoke without being asked."""
 
     role: Literal["user"] = "user"
     parts: tuple[Part, ...]
 
 
 class Assistant(Value):
-    """What the bot said, or the tool calls it wrote, or both."""
+    """What the bot said, or the tool calls it wrote, or both; `by` names the person who did it in the bot's place."""
 
     role: Literal["assistant"] = "assistant"
     parts: tuple[Part, ...] = ()
     calls: tuple[ToolCall, ...] = ()
+    by: str = ""
 
 
 class ToolResult(Value):
@@ -118,10 +119,12 @@ def user(text: str) -> User:
     return User(parts=(Part(text=text, trust="user"),))
 
 
-def assistant(text: str = "", calls: Iterable[ToolCall] = (), trust: TrustLabel = "system") -> Assistant:
+def assistant(
+    text: str = "", calls: Iterable[ToolCall] = (), trust: TrustLabel = "system", by: str = ""
+) -> Assistant:
     """An assistant message; empty text makes no part."""
     parts = (Part(text=text, trust=trust),) if text else ()
-    return Assistant(parts=parts, calls=tuple(calls))
+    return Assistant(parts=parts, calls=tuple(calls), by=by)
 
 
 def tool_result(

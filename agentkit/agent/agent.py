@@ -10,7 +10,9 @@ from pydantic import JsonValue
 
 from agentkit.agent.approval_desk import ApprovalDesk, check_rules
 from agentkit.agent.attendant import Attendant, Settle
+from agentkit.agent.hand_off_desk import HandOffDesk
 from agentkit.agent.intake import accept_text
+from agentkit.agent.person_calls import Agree, call_as_person
 from agentkit.agent.ranking import ToolPool
 from agentkit.agent.replies import Replies
 from agentkit.agent.reply import Reply, fold
@@ -20,11 +22,11 @@ from agentkit.events import Event
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
 from agentkit.knowledge.index import KnowledgeIndex
-from agentkit.messages import system
+from agentkit.messages import ToolCall, system
 from agentkit.messages import user as user_message
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
-from agentkit.store.protocol import BusyPolicy, Store
+from agentkit.store.protocol import BusyPolicy, HandOffRecord, Store
 from agentkit.tools import StaticToolset, Tool, Toolset
 
 
@@ -90,6 +92,7 @@ class Agent:
         check_rules(settings.approve, self._wiring.tools)
         self._attendant = Attendant(self._wiring, self._store)
         self.approvals = ApprovalDesk(self._store, self._wiring.tools, self._attendant.go_on)
+        self.hand_offs = HandOffDesk(self._store, self._wiring.replies, settings.desk, now)
 
     @property
     def store(self) -> Store:
@@ -182,6 +185,24 @@ class Agent:
                 that the user is told that it is `unknown`.
         """
         return self._attendant.attend(settle)
+
+    def call_as_person(
+        self, record: HandOffRecord, call: ToolCall, agree: Agree, settle: Settle | None = None
+    ) -> Iterator[Event]:
+        """Use a tool in a conversation that a person has taken: as that customer, through the gate, journalled.
+
+        Args:
+            record: The hand-off as `hand_offs.take` returned it.
+            call: The tool and its arguments; its id does not matter.
+            agree: Asked before a call that has an effect runs.
+            settle: As for `resume`, where an earlier desk died in a call.
+
+        Raises:
+            LeaseLost: A colleague has the conversation now; nothing ran.
+            RecordNotFound: The bot has no such tool for this customer.
+            TurnConflict: The hand-off is over.
+        """
+        return call_as_person(self.hand_offs, record, self._attendant.turn_of, call, agree, settle)
 
     def fork(self, turn_id: str, *, user: str, tenant: str = "default", title: str = "") -> str:
         """Start a conversation that goes on from any finished turn; the old one stays as it is."""

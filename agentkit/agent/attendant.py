@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 from agentkit.agent.approval_desk import refuse_if_waiting
+from agentkit.agent.hand_over import passed_on
 from agentkit.agent.leases import Leases
 from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.questions import Questions
@@ -23,10 +24,11 @@ from agentkit.agent.turn import Turn, Wiring
 from agentkit.errors import AgentKitError, AwaitsApproval, LeaseLost, StoreError
 from agentkit.events import ArgumentAsked, Event, IntentAsked, Interrupted, Replied, TextDelta, TurnFinished
 from agentkit.memory import RecallPool
-from agentkit.messages import User, text_of, turns_in_window
+from agentkit.messages import Assistant, User, text_of, turns_in_window
 from agentkit.store.protocol import (
     BusyPolicy,
     Claim,
+    HandOffRecord,
     InboxRecord,
     JournalRow,
     OpenTurn,
@@ -107,7 +109,8 @@ class Attendant:
             store = self._store.for_user(key.tenant, key.user)
             with contextlib.suppress(LeaseLost, AwaitsApproval):
                 while (claim := self._leases.claim(store, key.conversation_id)) is not None:
-                    replies.append(fold(self._run(store, claim, {}, settle)))
+                    if (reply := _last_words(self._run(store, claim, {}, settle))) is not None:
+                        replies.append(reply)
         return replies
 
     def go_on(self, left: OpenTurn) -> Iterator[Event]:
@@ -124,6 +127,11 @@ class Attendant:
         else:
             self._run_for_others(store, claim)
             yield from store.events(turn.id)
+
+    def turn_of(self, claim: Claim, record: HandOffRecord) -> Turn:
+        """The working state of a turn that a person writes."""
+        store = self._store.for_user(record.tenant, record.user)
+        return self._turn(store.under(claim.lease), claim, record.profile, None)
 
     def _answered(
         self, store: UserStore, record: InboxRecord, profile: Mapping[str, JsonValue]
@@ -145,6 +153,9 @@ class Attendant:
                     return
                 if claim is not None:
                     self._run_for_others(store, claim)
+                elif record.turn_status in (None, "open") and (held := self._held(store, conversation)):
+                    yield from passed_on(self._wiring, store, record, held)
+                    return
                 elif record.turn_status in (None, "open"):
                     with self._ended:
                         self._ended.wait(_LOOK_AGAIN)
@@ -152,10 +163,15 @@ class Attendant:
         finally:
             self._profiles.pop(conversation, None)
 
+    def _held(self, store: UserStore, conversation: str) -> HandOffRecord | None:
+        """The hand-off that keeps the bot silent, if there is one."""
+        record = store.hand_off(conversation)
+        return record if record is not None and record.keeps_the_bot_silent else None
+
     def _run_for_others(self, store: UserStore, claim: Claim) -> None:
         """Answer what waits ahead; what goes wrong there is of no concern to who waits behind."""
         try:
-            fold(self._run(store, claim, self._profiles.get(claim.lease.conversation_id, {})))
+            _last_words(self._run(store, claim, self._profiles.get(claim.lease.conversation_id, {})))
         except AgentKitError as error:
             if isinstance(error, StoreError) and not isinstance(error, LeaseLost):
                 raise
@@ -168,6 +184,9 @@ class Attendant:
         settle: Settle | None = None,
     ) -> Iterator[Event]:
         turn = self._turn(store.under(claim.lease), claim, profile, settle)
+        if _is_of_a_person(claim.turn):
+            commit(turn, "", "interrupted", (TurnFinished(turn_id=turn.turn_id),), None)
+            return
         self._stops[turn.conversation_id] = turn.stop
         try:
             yield from _until_stopped(turn, self._questions.before(turn, claim.turn.turn.seq))
@@ -229,6 +248,23 @@ class Attendant:
         stop = self._stops.get(conversation)
         if stop is not None:
             stop.set()
+
+
+def _last_words(events: Iterator[Event]) -> Reply | None:
+    """The reply of a turn; None for one that is ended without a word."""
+    first = next(events, None)
+    return None if first is None else fold(_put_back(first, events))
+
+
+def _put_back(first: Event, events: Iterator[Event]) -> Iterator[Event]:
+    yield first
+    yield from events
+
+
+def _is_of_a_person(left: OpenTurn) -> bool:
+    """Whether a person's desk died in it, before the conversation was the bot's again."""
+    by_a_person = any(isinstance(step.message, Assistant) and step.message.by for step in left.steps)
+    return by_a_person or not left.message.parts
 
 
 def _is_committed(store: UserStore, turn: TurnRecord) -> bool:

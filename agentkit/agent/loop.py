@@ -15,6 +15,7 @@ from agentkit.agent.act import act
 from agentkit.agent.answer import answer_from_passages
 from agentkit.agent.calls import Paused
 from agentkit.agent.fact_extraction import generated_facts
+from agentkit.agent.hand_over import hand_over, heard_callback
 from agentkit.agent.perceive import perceive
 from agentkit.agent.replies import Composed
 from agentkit.agent.route import (
@@ -46,7 +47,7 @@ from agentkit.events import (
 )
 from agentkit.memory import memories_of
 from agentkit.messages import assistant, tool_result, unanswered_calls, user, worst_trust
-from agentkit.store.protocol import NewMemory
+from agentkit.store.protocol import HandOffChange, NewMemory
 from agentkit.tools import issued_handles, with_ids
 
 
@@ -65,6 +66,10 @@ def _answer(turn: Turn, pending: ArgumentAsked | IntentAsked | None, resumed: bo
     yield TurnStarted(
         conversation_id=turn.conversation_id, turn_id=turn.turn_id, text=turn.text, resumed=resumed
     )
+    if (heard := heard_callback(turn)) is not None:
+        yield heard.event
+        yield from _ended(turn, heard.composed, None, heard.wish)
+        return
     # 1. One encoder pass: intent, memories, passages, tools.
     seen = yield from perceive(turn)
     # 2. Where does it go?
@@ -87,11 +92,18 @@ def _answer(turn: Turn, pending: ArgumentAsked | IntentAsked | None, resumed: bo
         return
     issued = issued_handles((*turn.history, *turn.transcript))
     composed = replace(composed, text=with_ids(composed.text, issued))
+    composed, queued = yield from hand_over(turn, composed)
     # 4. Everything becomes durable together; then the user hears it.
+    yield from _ended(turn, composed, seen, queued)
+
+
+def _ended(
+    turn: Turn, composed: Composed, seen: Perception | None, hand_off: HandOffChange | None
+) -> Iterator[Event]:
     replied = Replied(text=composed.text, source=composed.source, citations=composed.citations)
     finished = TurnFinished(turn_id=turn.turn_id, milliseconds=(time.monotonic() - turn.started) * 1000)
     limited = any(isinstance(event, LimitReached) for event in turn.events)
-    commit(turn, composed.text, "limited" if limited else "done", (replied, finished), seen)
+    commit(turn, composed.text, "limited" if limited else "done", (replied, finished), seen, hand_off)
     yield TextDelta(text=composed.text)
     yield replied
     yield finished
@@ -142,6 +154,7 @@ def commit(
     status: Literal["done", "limited", "interrupted"],
     last_events: tuple[Event, ...],
     seen: Perception | None,
+    hand_off: HandOffChange | None = None,
 ) -> None:
     """End the turn in one transaction.
 
@@ -151,6 +164,7 @@ def commit(
         status: How it ended.
         last_events: Events that are yielded after the commit and belong to the trace.
         seen: What was perceived; None if the turn was interrupted before.
+        hand_off: What it does to the queue of people.
     """
     results = []
     # Steps of a crashed process that were not read back yet belong to the turn, too.
@@ -172,5 +186,6 @@ def commit(
         memories=_remembered(turn, seen) if seen is not None else (),
         status=status,
         results=results,
+        hand_off=hand_off,
     )
     turn.committed = True

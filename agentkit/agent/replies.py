@@ -9,9 +9,11 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from agentkit.agent.hours import DeskSettings, Opening
 from agentkit.events import DeclineReason, PassageFound, Recollection, ReplySource
 from agentkit.messages import ToolCall, ToolResult, text_of
 from agentkit.prompts import PromptLibrary
+from agentkit.store.hand_off_records import Callback
 from agentkit.tools import Tool
 
 
@@ -94,6 +96,41 @@ class Replies:
     def hand_off(self) -> Composed:
         """A person takes over."""
         return Composed(self._render("reply_hand_off"), "hand_off")
+
+    def queued(self, desk: DeskSettings, opens: Opening | None, *, ask_callback: bool) -> str:
+        """Behind a hand-off: who answers, and when; `opens` is None while somebody is there."""
+        return self._render(
+            "reply_queued",
+            team=desk.team,
+            answers_within=desk.answers_within,
+            opens=opens,
+            ask_callback=ask_callback,
+        )
+
+    def passed_on(self, desk: DeskSettings, opens: Opening | None, person: str) -> str:
+        """Once, to a message that waits for a person; `person` is empty while nobody has the conversation."""
+        return self._render(
+            "reply_passed_on",
+            team=desk.team,
+            answers_within=desk.answers_within,
+            opens=opens,
+            person=person,
+        )
+
+    def given_back(self, person: str) -> str:
+        """A person hands the conversation back to the bot."""
+        return self._render("reply_given_back", person=person)
+
+    def callback(self, desk: DeskSettings, wish: Callback) -> str:
+        """The customer wants to be called; without a time, when?"""
+        missing = "" if wish.when else "when"
+        return self._render(
+            "reply_callback", team=desk.team, phone=wish.phone, when=wish.when, missing=missing
+        )
+
+    def hand_off_summary(self, *, flow: str, asked: Sequence[str], calls: Sequence[str]) -> str:
+        """What a person reads first: the process, what the customer asked, and what was done."""
+        return self._render("hand_off_summary", flow=flow, asked=list(asked), calls=list(calls))
 
     def limit(self, limit: str) -> Composed:
         """A polite end where a limit stopped the run."""

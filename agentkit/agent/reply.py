@@ -5,7 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from agentkit.events import Declined, Event, Replied, ReplySource, TurnFinished, TurnPaused, TurnStarted
+from agentkit.events import (
+    Declined,
+    Event,
+    PassedOn,
+    Replied,
+    ReplySource,
+    TurnFinished,
+    TurnPaused,
+    TurnStarted,
+)
 from agentkit.messages import Value
 
 
@@ -21,6 +30,9 @@ class Reply(Value):
         turn_id: The turn, to read its trace.
         milliseconds: How long the turn took.
         approvals: Ids of what a person has to decide before the turn goes on; empty when it is finished.
+        by: The person who answered in the bot's place; or, with `waits`, who will.
+        waits: The message is stored and waits for a person: there is no turn yet, and what `text` says is who answers
+            and when, or nothing where that was said before.
     """
 
     text: str
@@ -31,6 +43,8 @@ class Reply(Value):
     turn_id: str
     milliseconds: float
     approvals: tuple[str, ...] = ()
+    by: str = ""
+    waits: bool = False
 
 
 def fold(events: Iterator[Event]) -> Reply:
@@ -50,6 +64,8 @@ def fold(events: Iterator[Event]) -> Reply:
                     replied = event
                 case TurnFinished() | TurnPaused():
                     finished = event
+                case PassedOn():
+                    return _waiting(event)
                 case _:
                     pass
     assert replied is not None
@@ -63,4 +79,19 @@ def fold(events: Iterator[Event]) -> Reply:
         turn_id=finished.turn_id,
         milliseconds=finished.milliseconds,
         approvals=finished.approvals if isinstance(finished, TurnPaused) else (),
+        by=replied.by,
+    )
+
+
+def _waiting(event: PassedOn) -> Reply:
+    return Reply(
+        text=event.text,
+        source="hand_off",
+        declined=False,
+        citations=(),
+        conversation_id=event.conversation_id,
+        turn_id="",
+        milliseconds=event.milliseconds,
+        by=event.person,
+        waits=True,
     )

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agentkit.agent.hours import DeskSettings
 from agentkit.messages import Value
 
 
@@ -60,6 +61,8 @@ class Settings(Value):
             that the window moves.
         fact_extraction: How facts are found in what a user says: `rules` takes whole sentences over, `generated` lets
             the generator name them, and keeps those that the message bears out. It costs a generation each turn.
+        desk: Who answers customers that the bot hands over. None: nobody answers in the conversation, so that the bot
+            goes on answering in it.
     """
 
     instructions: str = ""
@@ -76,3 +79,4 @@ class Settings(Value):
     max_passages: int = Field(default=4, ge=1)
     compaction: Literal["extractive", "generated"] = "extractive"
     fact_extraction: Literal["rules", "generated"] = "rules"
+    desk: DeskSettings | None = None

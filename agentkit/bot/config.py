@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agentkit.agent.hours import DeskSettings
 from agentkit.agent.settings import Limits, Settings
 from agentkit.errors import BotFileError
 from agentkit.messages import Value
@@ -59,6 +60,8 @@ class BotConfig(Value):
         fact_extraction: How facts are found in what a user says: by `rules` or `generated`.
         retention: For how many days conversations, events, messages and facts are kept; `agentkit memory expire`
             applies it.
+        desk: Who answers customers that the bot hands over with `agentkit desk`, and when. Without it nobody does, and
+            the bot goes on answering.
     """
 
     name: str = Field(min_length=1)
@@ -83,6 +86,7 @@ class BotConfig(Value):
     compaction: Literal["extractive", "generated"] = "extractive"
     fact_extraction: Literal["rules", "generated"] = "rules"
     retention: Retention = Retention()
+    desk: DeskSettings | None = None
 
     def settings(self) -> Settings:
         """The part of it that the loop reads."""
@@ -98,6 +102,7 @@ class BotConfig(Value):
             approve=self.approve,
             compaction=self.compaction,
             fact_extraction=self.fact_extraction,
+            desk=self.desk,
         )
 
 

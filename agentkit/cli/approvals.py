@@ -77,7 +77,7 @@ def approve(
     """Let a call run, as it is or with changed arguments, and go on with its turn."""
 
     def decide(desk: ApprovalDesk, record: ApprovalRecord) -> Iterator[Event]:
-        changed = {**record.call.arguments, **dict(_argument(each) for each in change or [])}
+        changed = {**record.call.arguments, **dict(argument_of(each) for each in change or [])}
         return desk.approve(
             record.id,
             user=record.user,
@@ -139,7 +139,12 @@ def _found(waiting: list[ApprovalRecord], start: str) -> ApprovalRecord:
     )
 
 
-def _argument(text: str) -> tuple[str, JsonValue]:
+def argument_of(text: str) -> tuple[str, JsonValue]:
+    """An argument that was typed as name=value; the value is JSON, or else text.
+
+    Raises:
+        ConfigurationError: There is no `=`.
+    """
     name, separator, value = text.partition("=")
     if not separator:
         raise ConfigurationError(

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from agentkit.bot import Bot, open_bot
 from agentkit.cli.approvals import show as show_approval
+from agentkit.cli.live_prompt import Watcher
+from agentkit.cli.people import People
 from agentkit.cli.progress import BarProgress
 from agentkit.cli.render import EventPrinter
 from agentkit.cli.terminal import err, out, show_error
@@ -25,6 +27,7 @@ _HELP: Final = """\
 /back     take back the last exchange: go on from the one before, in a new conversation
 /steps    show or hide what happens between question and reply
 /memory   show what is remembered of you
+/bot      do not wait for a person any longer: go on with the bot
 /quit     end (Ctrl-D does, too)"""
 
 
@@ -34,7 +37,7 @@ def chat(
     """Open a bot and talk until the user leaves."""
     bot = open_bot(folder, generator=model, database=database, progress=BarProgress(err))
     try:
-        for reply in bot.agent.resume(_ask_whether_done if sys.stdin.isatty() else None):
+        for reply in bot.agent.resume(ask_whether_done if sys.stdin.isatty() else None):
             out.print(Text(f"A turn that was cut off is finished now: {reply.text}", style="yellow"))
         store = bot.agent.store.for_user("default", user)
         conversation = None if new else store.latest_conversation()
@@ -52,6 +55,16 @@ def converse(bot: Bot, user: str, conversation: str, *, steps: bool) -> None:
         conversation: The conversation to go on with.
         steps: Whether inner steps are shown.
     """
+    with contextlib.ExitStack() as ending:
+        people = People(bot, user, conversation)
+        if sys.stdin.isatty():
+            watcher = Watcher(people.look)
+            watcher.start()
+            ending.callback(watcher.stop)
+        _converse(bot, user, people, steps=steps)
+
+
+def _converse(bot: Bot, user: str, people: People, *, steps: bool) -> None:
     interactive = sys.stdin.isatty()
     if interactive:
         out.print(
@@ -60,7 +73,7 @@ def converse(bot: Bot, user: str, conversation: str, *, steps: bool) -> None:
         bot.warm_up()  # while the person types
     while True:
         try:
-            line = _read(interactive)
+            line = people.prompt.read("you ▸ ") if interactive else _read_line()
         except EOFError:
             break
         except KeyboardInterrupt:
@@ -74,10 +87,10 @@ def converse(bot: Bot, user: str, conversation: str, *, steps: bool) -> None:
             case "/help":
                 out.print(_HELP, markup=False)
             case "/new":
-                conversation = bot.agent.new_conversation(user=user)
+                people.go_to(bot.agent.new_conversation(user=user))
                 out.print(Text("A new conversation.", style="dim"))
             case "/back":
-                conversation = _before_the_last_turn(bot, user, conversation)
+                people.go_to(_before_the_last_turn(bot, user, people.conversation))
                 out.print(
                     Text("A new conversation that goes on from before; the old one is kept.", style="dim")
                 )
@@ -87,8 +100,11 @@ def converse(bot: Bot, user: str, conversation: str, *, steps: bool) -> None:
             case "/memory":
                 for record in bot.agent.store.for_user("default", user).memories("fact"):
                     out.print(Text(f"  {record.created_at:%Y-%m-%d}  {record.text}"))
+            case "/bot":
+                people.withdraw(EventPrinter(out, steps=steps))
             case _:
-                _answer(bot, user, conversation, line, EventPrinter(out, steps=steps))
+                with people.talking():
+                    _answer(bot, user, people.conversation, line, EventPrinter(out, steps=steps))
 
 
 def _before_the_last_turn(bot: Bot, user: str, conversation: str) -> str:
@@ -98,7 +114,7 @@ def _before_the_last_turn(bot: Bot, user: str, conversation: str) -> str:
     return bot.agent.fork(turns[0].id, user=user)
 
 
-def _ask_whether_done(row: JournalRow) -> bool | None:
+def ask_whether_done(row: JournalRow) -> bool | None:
     """Let a person say whether a call was done that a crash cut off."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in row.call.arguments.items())
     out.print(Text(f"{row.call.name}({arguments}) was running when agentkit was cut off.", style="yellow"))
@@ -111,12 +127,7 @@ def _ask_whether_done(row: JournalRow) -> bool | None:
             return _ANSWERS[answer]
 
 
-def _read(interactive: bool) -> str:
-    if interactive:
-        # Line editing and history come from readline where Python has it.
-        with contextlib.suppress(ImportError):
-            import readline  # noqa: F401
-        return input("you ▸ ")
+def _read_line() -> str:
     line = sys.stdin.readline()
     if not line:
         raise EOFError

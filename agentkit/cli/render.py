@@ -11,6 +11,7 @@ from rich.text import Text
 
 from agentkit.bot.scenario import Checked, Played, UserLine
 from agentkit.cli.dialogue_lines import dialogue_line
+from agentkit.cli.people_lines import people_line
 from agentkit.events import (
     AnswerabilityJudged,
     ApprovalAnswered,
@@ -30,6 +31,7 @@ from agentkit.events import (
     LimitReached,
     MemoriesRecalled,
     PassagesFound,
+    PeopleEvent,
     Replied,
     TextDelta,
     ToolCallFinished,
@@ -80,13 +82,16 @@ class EventPrinter:
     def event(self, event: Event) -> None:
         """Show one event."""
         if isinstance(event, Replied):
-            self._say("bot", event.text, "bold green")
+            self._say(event.by or "bot", event.text, "bold magenta" if event.by else "bold green")
             if self._steps:
                 sources = f" from {', '.join(event.citations)}" if event.citations else ""
                 self._line("source", f"{event.source.replace('_', ' ')}{sources}")
         elif isinstance(event, DialogueEvent):
             if self._steps and (line := dialogue_line(event)) is not None:
                 self._line(line[0], line[1], event.milliseconds)
+        elif isinstance(event, PeopleEvent):
+            if self._steps:
+                self._line(*people_line(event))
         elif self._steps:
             self._step(event)
 

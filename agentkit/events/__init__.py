@@ -39,6 +39,14 @@ from agentkit.events.dialogue import (
     SlotRefused,
     SlotSet,
 )
+from agentkit.events.people import (
+    CallbackAsked,
+    CallbackNoted,
+    HandOffEnded,
+    PassedOn,
+    PeopleEvent,
+    PersonAnswered,
+)
 from agentkit.events.perceiving import (
     AnswerabilityJudged,
     IntentAsked,
@@ -71,6 +79,8 @@ __all__ = [
     "ArgumentOrigin",
     "CallChecked",
     "CallRefused",
+    "CallbackAsked",
+    "CallbackNoted",
     "CommandsUnderstood",
     "ConfirmationAnswered",
     "ConfirmationAsked",
@@ -84,6 +94,7 @@ __all__ = [
     "FlowStarted",
     "GenerationFinished",
     "GroundingChecked",
+    "HandOffEnded",
     "HandOffQueued",
     "HandedOff",
     "IntentAsked",
@@ -93,6 +104,9 @@ __all__ = [
     "MemoriesRecalled",
     "PassageFound",
     "PassagesFound",
+    "PassedOn",
+    "PeopleEvent",
+    "PersonAnswered",
     "PolicyRefused",
     "Recollection",
     "Replied",
@@ -140,9 +154,9 @@ TurnEvent: TypeAlias = (
     | TurnPaused
     | TurnFinished
 )
-"""What the loop reports of a turn; what a dialogue did in it is a `DialogueEvent`."""
+"""What the loop reports of a turn; what a dialogue did in it is a `DialogueEvent`, what people did a `PeopleEvent`."""
 
-Event: TypeAlias = Annotated[TurnEvent | DialogueEvent, Field(discriminator="type")]
+Event: TypeAlias = Annotated[TurnEvent | DialogueEvent | PeopleEvent, Field(discriminator="type")]
 
 _EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
 

@@ -19,9 +19,11 @@ ReplySource: TypeAlias = Literal[
     "hand_off",
     "interrupted",
     "approval",
+    "person",
 ]
 """Where the words come from: written by the generator and checked, quoted, rendered from a result, a stored answer, a
-question for a value, a refusal, a hand-off, the note that the bot was stopped, or that a person has to agree first."""
+question for a value, a refusal, a hand-off, the note that the bot was stopped, that a person has to agree first, or a
+person who answers in the bot's place."""
 
 
 class TurnStarted(EventValue):
@@ -64,19 +66,24 @@ class Declined(EventValue):
 
 
 class HandedOff(EventValue):
-    """A person was asked to take over."""
+    """A person was asked to take over; the higher the priority, the sooner."""
 
     type: Literal["handed_off"] = "handed_off"
     reason: str
+    priority: int = 0
 
 
 class Replied(EventValue):
-    """The reply, with the ids of what it was made from; stored in the same transaction as everything else."""
+    """The reply, with the ids of what it was made from; stored in the same transaction as everything else.
+
+    `by` names the person who answered in the bot's place.
+    """
 
     type: Literal["replied"] = "replied"
     text: str
     source: ReplySource
     citations: tuple[str, ...] = ()
+    by: str = ""
 
 
 class TurnPaused(EventValue):

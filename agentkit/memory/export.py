@@ -9,7 +9,7 @@ from datetime import datetime
 from agentkit.errors import TurnConflict
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolResult, TrustLabel, User, Value, text_of
-from agentkit.store.protocol import ApprovalRecord, UserStore
+from agentkit.store.protocol import ApprovalRecord, HandOffRecord, UserStore
 from agentkit.store.records import InboxRecord, JournalRow, MemoryRecord, SummaryRecord, TurnRecord
 
 
@@ -27,7 +27,7 @@ class ExportedTurn(Value):
 
 
 class ExportedConversation(Value):
-    """One conversation."""
+    """One conversation, and how often it went to a person."""
 
     id: str
     title: str
@@ -36,6 +36,7 @@ class ExportedConversation(Value):
     turns: tuple[ExportedTurn, ...]
     waiting: tuple[InboxRecord, ...]
     summary: SummaryRecord | None
+    hand_offs: tuple[HandOffRecord, ...] = ()
 
 
 class UserExport(Value):
@@ -68,6 +69,7 @@ def export_user(store: UserStore, now: datetime) -> UserExport:
                 turns=tuple(_turn(store, turn) for turn in store.turns(each.id)),
                 waiting=tuple(store.waiting(each.id)),
                 summary=store.summary(each.id, len(store.turns(each.id))),
+                hand_offs=tuple(store.hand_offs(each.id)),
             )
             for each in store.conversations()
         ),
@@ -111,6 +113,9 @@ def _lines(export: UserExport) -> Iterator[str]:
         for message in conversation.transcript:
             if text := text_of(message):
                 yield f"- **{_speaker(message)}**: {_plain(text)}"
+        for handed in conversation.hand_offs:
+            wish = f", call {handed.callback.phone} {handed.callback.when}" if handed.callback else ""
+            yield f"- **went to a person**: {_plain(handed.reason + wish)} ({_time(handed.created_at)})"
         unanswered = [
             *(each.message for each in conversation.turns),
             *(each.message for each in conversation.waiting),
@@ -134,8 +139,8 @@ def _speaker(message: Message) -> str:
             return "user"
         case ToolResult(name=name):
             return f"tool {_plain(name)}"
-        case Assistant():
-            return "bot"
+        case Assistant(by=by):
+            return _plain(by) or "bot"
         case _:
             return message.role
 

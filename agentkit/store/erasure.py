@@ -36,6 +36,11 @@ _CONVERSATION_PARTS: Final = (
         "FROM approvals WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     ),
     (
+        "hand_offs",
+        "SELECT id, reason, summary, slots, profile, person, acknowledged, callback, note FROM hand_offs "
+        "WHERE conversation = ?",
+    ),
+    (
         "steps",
         "SELECT message, usage FROM steps WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     ),
@@ -49,6 +54,7 @@ _CONVERSATION_DELETES: Final = (
     "UPDATE memories SET turn = NULL WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     "DELETE FROM events WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     "DELETE FROM approvals WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
+    "DELETE FROM hand_offs WHERE conversation = ?",
     "DELETE FROM journal WHERE conversation = ?",
     "DELETE FROM steps WHERE turn IN (SELECT number FROM turns WHERE conversation = ?)",
     "DELETE FROM summaries WHERE conversation = ?",
@@ -69,7 +75,9 @@ _OLD_CONVERSATIONS: Final = """
 SELECT number FROM conversations WHERE created_at < :conversations AND NOT EXISTS (
     SELECT 1 FROM turns WHERE turns.conversation = conversations.number
     AND (turns.status = 'open' OR turns.finished_at >= :conversations))
-AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.conversation = conversations.number AND turn IS NULL)"""
+AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.conversation = conversations.number AND turn IS NULL)
+AND NOT EXISTS (
+    SELECT 1 FROM hand_offs WHERE hand_offs.conversation = conversations.number AND ended_at IS NULL)"""
 _OLD_EVENTS: Final = """
 SELECT event FROM events WHERE turn IN (SELECT number FROM turns WHERE finished_at < :events)"""
 _DELETE_OLD_EVENTS: Final = """

@@ -17,6 +17,7 @@ class ErasedKinds(Value):
     steps: int = 0
     calls: int = 0
     approvals: int = 0
+    hand_offs: int = 0
     events: int = 0
     waiting: int = 0
     summaries: int = 0
@@ -29,7 +30,8 @@ class Retention(Value):
     """For how many days each kind is kept; None: for ever.
 
     Args:
-        conversations: Whole conversations, since their last turn; what is remembered of them stays.
+        conversations: Whole conversations, since their last turn, and what went to people of them; what is remembered
+            of them stays, and so does a conversation that a person is still to answer.
         events: Traces of turns.
         messages: Remembered messages.
         facts: Remembered facts.

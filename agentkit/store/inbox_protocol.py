@@ -59,7 +59,8 @@ class Inbox(Protocol):
 
         Returns:
             The lease with the turn that was left open, or else with a turn begun from the inbox: the message that
-            waits longest, and those right behind it with the policy `merge`. None: there is nothing to do.
+            waits longest, and those right behind it with the policy `merge`. None: there is nothing to
+            do, or a person has the conversation.
 
         Raises:
             Busy: Somebody has the lease.

@@ -39,6 +39,9 @@ _TAKE: Final = "UPDATE inbox SET turn = ?, message = NULL WHERE id = ?"
 
 _OPEN_TURN: Final = TURN_COLUMNS + "WHERE turns.conversation = ? AND turns.status = 'open'"
 
+_IS_WITH_A_PERSON: Final = """
+SELECT 1 FROM hand_offs WHERE conversation = ? AND (status = 'taken' OR (status = 'waiting' AND holds))"""
+
 _LEASE: Final = """
 INSERT INTO leases (conversation, fence, holder, until, seconds, stop) VALUES (?, 1, ?, ?, ?, 0)
 ON CONFLICT (conversation) DO UPDATE
@@ -151,9 +154,21 @@ class InboxRows(TurnRows):
 
     def _claim(self, conversation: Row, seconds: float) -> Claim | None:
         number = conversation["number"]
-        row = self._connection.row(_OPEN_TURN, (number,))
-        if row is None and not self._begin_next(conversation):
+        if self._connection.row(_IS_WITH_A_PERSON, (number,)) is not None:
             return None
+        if not self._has_open_turn(number) and not self._begin_next(conversation):
+            return None
+        return self._leased(conversation, seconds)
+
+    def _has_open_turn(self, number: int) -> bool:
+        return self._connection.row(_OPEN_TURN, (number,)) is not None
+
+    def _open_turn_number(self, number: int) -> int:
+        return int(self._connection.rows(_OPEN_TURN, (number,))[0]["number"])
+
+    def _leased(self, conversation: Row, seconds: float) -> Claim:
+        """Take the lease of a conversation with an open turn."""
+        number = conversation["number"]
         until = self._sources.ticks() + seconds
         values = (number, self._sources.worker, until, seconds)
         fence = self._connection.rows(_LEASE, values)[0]["fence"]
@@ -163,14 +178,14 @@ class InboxRows(TurnRows):
             turn=turn_reading.load_open_turn(self._connection, row),
         )
 
-    def _begin_next(self, conversation: Row) -> bool:
+    def _begin_next(self, conversation: Row, *, all_of_them: bool = False) -> bool:
         """Begin the turn of the message that waits longest, and of those behind it that are to be merged."""
         waiting = self._connection.rows(_WAITING, (conversation["number"],))
         if not waiting:
             return False
         taken = waiting[:1]
         for row in waiting[1:]:
-            if row["policy"] != "merge":
+            if row["policy"] != "merge" and not all_of_them:
                 break
             taken.append(row)
         parts = tuple(part for row in taken for part in _message(row).parts)

@@ -20,7 +20,7 @@ from agentkit.store.full_text import searchable
 APPLICATION_ID: Final = 0x41474B54
 """Marks a database as ours: the letters AGKT."""
 
-NEWEST_VERSION: Final = 5
+NEWEST_VERSION: Final = 6
 """The version that the last step below leads to."""
 
 MIGRATIONS: Final = Migrations("agentkit")
@@ -107,6 +107,18 @@ def approvals(database: Database) -> None:
         texts.FILES,
         "CREATE INDEX approvals_waiting ON approvals (turn) WHERE status = 'waiting'",
         "PRAGMA user_version = 5",
+    ):
+        database.execute(statement)
+
+
+@MIGRATIONS()
+def hand_offs(database: Database) -> None:
+    """Conversations that wait for a person, or that one has."""
+    for statement in (
+        texts.HAND_OFFS,
+        "CREATE UNIQUE INDEX hand_offs_active ON hand_offs (conversation) WHERE status IN ('waiting', 'taken')",
+        "CREATE INDEX hand_offs_turn ON hand_offs (turn)",
+        "PRAGMA user_version = 6",
     ):
         database.execute(statement)
 

@@ -36,6 +36,8 @@ from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResu
 from agentkit.store.call_records import ApprovalRecord, FileRecord, NewApproval
 from agentkit.store.calls_protocol import Approvals, Files
 from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
+from agentkit.store.hand_off_protocol import HandOffs
+from agentkit.store.hand_off_records import HandOffChange, HandOffRecord
 from agentkit.store.inbox_protocol import Inbox
 from agentkit.store.knowledge_protocol import KnowledgeTable
 from agentkit.store.knowledge_records import ChunkRecord, DocumentRecord, NewChunk, NewDocument
@@ -84,6 +86,9 @@ __all__ = [
     "ErasureReceipt",
     "FileRecord",
     "Files",
+    "HandOffChange",
+    "HandOffRecord",
+    "HandOffs",
     "Inbox",
     "InboxRecord",
     "JournalRow",
@@ -253,8 +258,9 @@ class TurnLog(Protocol):
         memories: Sequence[NewMemory],
         status: EndStatus,
         results: Sequence[ToolResult] = (),
+        hand_off: HandOffChange | None = None,
     ) -> None:
-        """End a turn: reply, events, memories, last results and status in one transaction.
+        """End a turn: reply, events, memories, last results, status and queue in one transaction.
 
         Args:
             turn_id: An open turn.
@@ -264,6 +270,8 @@ class TurnLog(Protocol):
             status: How it ended.
             results: Results of calls that have none yet, of status `interrupted`, say. A started call whose
                 result has the status `unknown` is `unknown` in the journal, too.
+            hand_off: What the turn does to the queue of people: the conversation enters it, the customer says how to
+                be called, or a person is done with it.
 
         Raises:
             TurnConflict: The turn is not open, or a call would be left without a result.
@@ -271,7 +279,7 @@ class TurnLog(Protocol):
         ...
 
 
-class UserStore(Conversations, Inbox, TurnLog, Memories, Approvals, Files, Erasable, Protocol):
+class UserStore(Conversations, Inbox, TurnLog, HandOffs, Memories, Approvals, Files, Erasable, Protocol):
     """Everything one user of one tenant has; nothing of anybody else can be reached through it.
 
     An id that belongs to somebody else raises `RecordNotFound`, exactly like one that does not exist.
@@ -311,12 +319,16 @@ class Store(Protocol):
     def unattended(self) -> list[ConversationKey]:
         """The conversations, of all users, with an open turn or a waiting message that nobody has the lease of.
 
-        The oldest conversation comes first.
+        The oldest conversation comes first; those that are with a person are left out.
         """
         ...
 
     def waiting_approvals(self) -> list[ApprovalRecord]:
         """Every request that waits for a person, of all users, oldest first."""
+        ...
+
+    def queue(self) -> list[HandOffRecord]:
+        """Every hand-off that is not over, of all users: higher priority first, then older."""
         ...
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:

@@ -60,6 +60,7 @@ _WITHOUT_OWNER: Final = (
     "DELETE FROM events WHERE turn NOT IN (SELECT number FROM turns)",
     "DELETE FROM journal WHERE turn NOT IN (SELECT number FROM turns)",
     "DELETE FROM approvals WHERE turn NOT IN (SELECT number FROM turns)",
+    "DELETE FROM hand_offs WHERE turn NOT IN (SELECT number FROM turns)",
     "DELETE FROM inbox WHERE conversation NOT IN (SELECT number FROM conversations)",
     "DELETE FROM inbox WHERE turn IS NOT NULL AND turn NOT IN (SELECT number FROM turns)",
     "DELETE FROM leases WHERE conversation NOT IN (SELECT number FROM conversations)",

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final
 
 from agentkit.errors import StoreCorrupt
-from agentkit.store import approval_rows, turn_reading
+from agentkit.store import approval_rows, hand_off_rows, turn_reading
 from agentkit.store.approval_rows import ApprovalRows
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
@@ -17,8 +17,9 @@ from agentkit.store.erasure import Eraser
 from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
 from agentkit.store.failures import storable, validated
 from agentkit.store.file_rows import FileRows
+from agentkit.store.hand_off_records import HandOffRecord
+from agentkit.store.hand_off_rows import HandOffRows
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
-from agentkit.store.inbox_rows import InboxRows
 from agentkit.store.knowledge_table import SqliteKnowledge
 from agentkit.store.opening import open_connection
 from agentkit.store.protocol import ApprovalRecord, KnowledgeTable, OpenTurn, UserStore
@@ -39,10 +40,14 @@ FROM (
 ) AS work
 JOIN conversations ON conversations.number = work.conversation
 LEFT JOIN leases ON leases.conversation = work.conversation
+WHERE NOT EXISTS (
+    SELECT 1 FROM hand_offs WHERE hand_offs.conversation = work.conversation
+    AND (status = 'taken' OR (status = 'waiting' AND holds))
+)
 ORDER BY work.conversation"""
 
 
-class SqliteUserStore(ConversationRows, InboxRows, ApprovalRows, FileRows):
+class SqliteUserStore(ConversationRows, HandOffRows, ApprovalRows, FileRows):
     """Everything of one user; made by `SqliteStore.for_user` only."""
 
     def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
@@ -95,6 +100,11 @@ class SqliteStore:
         connection = open_connection(Path(path), busy_timeout=busy_timeout, on_write=on_write)
         return cls(connection, Sources(clock, ids, ticks, this_worker()))
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._connection.path
+
     def for_user(self, tenant: str, user: str) -> UserStore:
         """The only way to anybody's data."""
         whose = storable(tenant, "the tenant's name"), storable(user, "the user's name")
@@ -121,6 +131,11 @@ class SqliteStore:
         """Every request that waits for a person, of all users, oldest first."""
         with self._connection.reading():
             return approval_rows.waiting_of(self._connection)
+
+    def queue(self) -> list[HandOffRecord]:
+        """Every hand-off that is not over, of all users: higher priority first, then older."""
+        with self._connection.reading():
+            return hand_off_rows.active_of(self._connection, self._sources)
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
         """The documents of a tenant under one name."""

@@ -224,3 +224,33 @@ CREATE TABLE files (
     content BLOB NOT NULL,
     UNIQUE (tenant, user, hash)
 ) STRICT"""
+
+# At most one of a conversation is not over. `acknowledged`: of whom the customer was told that they answer. `until` and
+# `seconds` are as in `leases`.
+HAND_OFFS: Final = """
+CREATE TABLE hand_offs (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
+    turn INTEGER NOT NULL REFERENCES turns (number),
+    reason TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    slots TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    holds INTEGER NOT NULL,
+    profile TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('waiting', 'taken', 'given_back', 'closed', 'withdrawn')),
+    person TEXT,
+    fence INTEGER NOT NULL,
+    until REAL NOT NULL,
+    seconds REAL NOT NULL,
+    acknowledged TEXT,
+    callback TEXT,
+    note TEXT,
+    created_at TEXT NOT NULL,
+    taken_at TEXT,
+    answered_at TEXT,
+    ended_at TEXT,
+    CHECK ((status IN ('waiting', 'taken')) = (ended_at IS NULL)),
+    CHECK (status <> 'taken' OR person IS NOT NULL)
+) STRICT"""

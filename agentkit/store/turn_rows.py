@@ -13,6 +13,8 @@ from agentkit.events import Event, dump_event
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User, dump_message
 from agentkit.store.connection import Row
 from agentkit.store.failures import unstorable
+from agentkit.store.hand_off_records import HandOffChange
+from agentkit.store.hand_off_writes import note_answer, write_change
 from agentkit.store.memory_rows import MemoryRows
 from agentkit.store.records import EndStatus, JournalStatus, NewMemory, TurnRecord
 from agentkit.store.turn_reading import USAGE
@@ -129,8 +131,9 @@ class TurnRows(MemoryRows):
         memories: Sequence[NewMemory],
         status: EndStatus,
         results: Sequence[ToolResult] = (),
+        hand_off: HandOffChange | None = None,
     ) -> None:
-        """End a turn: reply, events, memories, last results and status in one transaction."""
+        """End a turn: reply, events, memories, last results, status and queue in one transaction."""
         if reply.calls:
             raise TurnConflict(f"The reply of turn {turn_id} holds calls; record it as a step and run them.")
         text, trace = message_json(reply), [_event_json(event) for event in events]
@@ -152,6 +155,10 @@ class TurnRows(MemoryRows):
                 _ADD_EVENT, ((turn["number"], seq, event) for seq, event in enumerate(trace))
             )
             self._add_memories(memories, turn)
+            if reply.by:
+                note_answer(self._connection, turn["conversation"], self._now(), self._sources.ticks())
+            if hand_off is not None:
+                write_change(self._connection, turn["conversation"], turn["number"], hand_off, self._now())
             if self._lease is not None:
                 self._connection.execute(_RELEASE, (turn["conversation"],))
 

@@ -75,6 +75,7 @@ def count_of(conversations: Sequence[ConversationData], memories: Sequence[Memor
         steps=sum(len(turn.steps) for turn in turns),
         calls=sum(len(turn.journal) for turn in turns),
         approvals=sum(len(turn.approvals) for turn in turns),
+        hand_offs=sum(len(each.hand_offs) for each in conversations),
         events=sum(len(turn.events) for turn in turns),
         waiting=sum(len(each.inbox) for each in conversations),
         summaries=sum(len(each.summaries) for each in conversations),
@@ -105,7 +106,8 @@ def _remove_memories(data: InMemoryData, owner: Owner, records: Sequence[MemoryR
 
 
 def _is_old(conversation: ConversationData, days: float | None, now: datetime) -> bool:
-    if conversation.waiting or any(turn.is_open for turn in conversation.turns):
+    is_active = any(each.record.is_active for each in conversation.hand_offs)
+    if is_active or conversation.waiting or any(turn.is_open for turn in conversation.turns):
         return False
     times = [conversation.record.created_at, *(turn.record.finished_at for turn in conversation.turns)]
     return all(_before(time, days, now) for time in times)

@@ -17,6 +17,7 @@ from agentkit.errors import InputRejected, LeaseLost, RecordNotFound, StoreError
 from agentkit.events import Event
 from agentkit.messages import Assistant, Message, ToolCall, ToolResult, User, dump_message
 from agentkit.store.call_records import ApprovalRecord, FileRecord, NewApproval
+from agentkit.store.hand_off_records import HandOffChange, HandOffRecord
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
 from agentkit.store.knowledge_records import ChunkRecord, DocumentRecord
 from agentkit.store.records import (
@@ -70,6 +71,16 @@ class MessageData:
 
 
 @dataclass
+class HandOffData:
+    """One hand-off; `acknowledged`: of whom the customer was told that they answer, None of nobody."""
+
+    record: HandOffRecord
+    until: float = 0.0
+    seconds: float = 0.0
+    acknowledged: str | None = None
+
+
+@dataclass
 class ConversationData:
     """One conversation: its turns, its inbox, summaries by where they end, and its newest lease."""
 
@@ -78,6 +89,7 @@ class ConversationData:
     turns: list[TurnData] = field(default_factory=list)
     inbox: list[MessageData] = field(default_factory=list)
     summaries: dict[int, SummaryRecord] = field(default_factory=dict)
+    hand_offs: list[HandOffData] = field(default_factory=list)
     fence: int = 0
     is_leased: bool = False
     until: float = 0.0
@@ -238,7 +250,7 @@ def storable_text(text: str, what: str) -> str:
     return text
 
 
-def check_storable(value: Message | ToolCall | Event | NewApproval) -> None:
+def check_storable(value: Message | ToolCall | Event | NewApproval | HandOffChange) -> None:
     """Refuse a value with a text that has no UTF-8 form."""
     try:
         if isinstance(value, (User, Assistant, ToolResult)):

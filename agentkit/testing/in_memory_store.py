@@ -8,17 +8,20 @@ from pathlib import Path
 from agentkit.errors import StoreError
 from agentkit.store.call_records import ApprovalRecord
 from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
+from agentkit.store.hand_off_records import HandOffRecord
 from agentkit.store.protocol import KnowledgeTable, UserStore
 from agentkit.store.records import ConversationKey, Lease, OpenTurn
 from agentkit.testing.in_memory_calls import InMemoryApprovals, InMemoryFiles
+from agentkit.testing.in_memory_conversations import InMemoryConversations
 from agentkit.testing.in_memory_erasure import InMemoryErasure, expire, receipt
+from agentkit.testing.in_memory_hand_offs import InMemoryHandOffs
 from agentkit.testing.in_memory_knowledge import InMemoryKnowledge
+from agentkit.testing.in_memory_queue import shown
 from agentkit.testing.in_memory_rows import InMemoryData, loaded, storable_text
-from agentkit.testing.in_memory_turns import InMemoryConversations, InMemoryInbox
 
 
 class InMemoryUserStore(
-    InMemoryConversations, InMemoryInbox, InMemoryApprovals, InMemoryFiles, InMemoryErasure
+    InMemoryConversations, InMemoryHandOffs, InMemoryApprovals, InMemoryFiles, InMemoryErasure
 ):
     """Everything of one user; made by `InMemoryStore.for_user` only."""
 
@@ -63,6 +66,18 @@ class InMemoryStore:
             ]
             return sorted(asked, key=lambda each: each.created_at)
 
+    def queue(self) -> list[HandOffRecord]:
+        """Every hand-off that is not over, of all users: higher priority first, then older."""
+        with self._data.lock:
+            self._check_open()
+            active = [
+                shown(conversation, data)
+                for conversation in self._data.conversations.values()
+                for data in conversation.hand_offs
+                if data.record.is_active
+            ]
+            return sorted(active, key=lambda each: (-each.priority, each.created_at))
+
     def unattended(self) -> list[ConversationKey]:
         """The conversations with something to do that nobody has the lease of."""
         with self._data.lock:
@@ -70,7 +85,9 @@ class InMemoryStore:
             return [
                 ConversationKey(tenant=each.owner[0], user=each.owner[1], conversation_id=each.record.id)
                 for each in self._data.conversations.values()
-                if (each.open_turn or each.waiting) and not each.is_held
+                if (each.open_turn or each.waiting)
+                and not each.is_held
+                and not any(data.record.keeps_the_bot_silent for data in each.hand_offs)
             ]
 
     def expire(

@@ -1,4 +1,4 @@
-"""Turns, conversations and the inbox of an in-memory store; the protocol describes every method."""
+"""Turns and the inbox of an in-memory store; the protocol describes every method."""
 
 from __future__ import annotations
 
@@ -9,126 +9,32 @@ from pydantic import JsonValue
 
 from agentkit.errors import Busy, InputRejected, RecordNotFound, TurnConflict
 from agentkit.events import Event
-from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User
+from agentkit.messages import Assistant, ToolCall, ToolEffect, ToolResult, User
+from agentkit.store.hand_off_records import HandOffChange
 from agentkit.store.records import (
     Accepted,
     BusyPolicy,
     Claim,
-    ConversationRecord,
     EndStatus,
     InboxRecord,
     JournalRow,
     JournalStatus,
     Lease,
     NewMemory,
-    OpenTurn,
     StepRecord,
-    SummaryRecord,
     TurnRecord,
 )
 from agentkit.testing.in_memory_memories import InMemoryMemories
+from agentkit.testing.in_memory_queue import note_answer, write_change
 from agentkit.testing.in_memory_rows import (
     ConversationData,
     MessageData,
     TurnData,
-    UserData,
     check_storable,
     loaded,
-    said_in,
     storable_text,
     usage_of,
 )
-
-
-class InMemoryConversations(UserData):
-    """Implements `protocol.Conversations`."""
-
-    def new_conversation(self, title: str = "") -> str:
-        """Start a conversation and return its id."""
-        with self._use():
-            return self._new(storable_text(title, "the title"), None).record.id
-
-    def conversations(self) -> list[ConversationRecord]:
-        """The user's conversations, oldest first."""
-        with self._use():
-            return [each.record for each in self._data.conversations.values() if each.owner == self._owner]
-
-    def latest_conversation(self) -> str | None:
-        """The id of the conversation that was started last, if there is one."""
-        return next((record.id for record in self.conversations()[::-1]), None)
-
-    def open_turn(self, turn_id: str) -> OpenTurn:
-        """An open turn with its recorded steps and its journal."""
-        with self._use():
-            return loaded(*self._open_turn(turn_id))
-
-    def transcript(self, conversation_id: str, *, last_turns: int | None = None) -> tuple[Message, ...]:
-        """What was said, in order: committed turns only."""
-        with self._use():
-            turns = [turn for turn in self._conversation(conversation_id).turns if not turn.is_open]
-            return tuple(message for turn in _last(turns, last_turns) for message in said_in(turn))
-
-    def turns(self, conversation_id: str, *, last: int | None = None) -> list[TurnRecord]:
-        """The turns of a conversation, open ones too, in order."""
-        with self._use():
-            return [turn.record for turn in _last(self._conversation(conversation_id).turns, last)]
-
-    def fork(self, turn_id: str, title: str = "") -> str:
-        """Start a conversation that goes on from a turn."""
-        with self._use():
-            source, last = self._turn(turn_id)
-            if last.is_open:
-                raise TurnConflict(f"Turn {turn_id} is not finished: nothing can go on from it yet.")
-            fork = self._new(storable_text(title, "the title"), turn_id)
-            for turn in source.turns[: last.record.seq + 1]:
-                ids = {"id": self._data.ids(), "conversation_id": fork.record.id}
-                record = turn.record.model_copy(update=ids)
-                journal = {
-                    call_id: row.model_copy(update={"turn_id": record.id})
-                    for call_id, row in turn.journal.items()
-                }
-                copy = TurnData(record, turn.message, turn.reply, list(turn.steps), journal, turn.events)
-                fork.turns.append(copy)
-                self._data.turns[record.id] = (fork, copy)
-            return fork.record.id
-
-    def events(self, turn_id: str) -> tuple[Event, ...]:
-        """The trace of a committed turn, in order."""
-        with self._use():
-            return self._turn(turn_id)[1].events
-
-    def journal(self, turn_id: str) -> list[JournalRow]:
-        """The calls of a turn, in the order they were written."""
-        with self._use():
-            return list(self._turn(turn_id)[1].journal.values())
-
-    def summary(self, conversation_id: str, through: int) -> SummaryRecord | None:
-        """The longest summary that ends at turn `through` or before."""
-        with self._use():
-            summaries = self._conversation(conversation_id).summaries
-            return max(
-                (each for each in summaries.values() if each.through <= through),
-                key=lambda each: each.through,
-                default=None,
-            )
-
-    def add_summary(self, conversation_id: str, summary: SummaryRecord) -> None:
-        """Keep a summary; one that ends at the same turn stays as it is."""
-        storable_text(summary.text, "the summary")
-        with self._use():
-            self._conversation(conversation_id).summaries.setdefault(summary.through, summary)
-
-    def _new(self, title: str, forked_from: str | None) -> ConversationData:
-        record = ConversationRecord(
-            id=self._data.ids(),
-            seq=len(self.conversations()),
-            title=title,
-            created_at=self._data.clock(),
-            forked_from=forked_from,
-        )
-        made = ConversationData(self._owner, record)
-        self._data.conversations[record.id] = made
-        return made
 
 
 class InMemoryTurns(InMemoryMemories):
@@ -195,8 +101,9 @@ class InMemoryTurns(InMemoryMemories):
         memories: Sequence[NewMemory],
         status: EndStatus,
         results: Sequence[ToolResult] = (),
+        hand_off: HandOffChange | None = None,
     ) -> None:
-        """End a turn: reply, events, memories, last results and status at once."""
+        """End a turn: reply, events, memories, last results, status and queue at once."""
         for value in (reply, *results, *events):
             check_storable(value)
         with self._use():
@@ -210,11 +117,15 @@ class InMemoryTurns(InMemoryMemories):
             if left or len(set(given)) != len(given):
                 raise TurnConflict(f"Turn {turn_id} cannot be finished: a call would not have one result.")
             self._check_memories(memories)
+            if hand_off is not None:
+                write_change(self._data, conversation, turn, hand_off)
             for result in results:
                 self._append(turn, result, None, "unknown" if result.status == "unknown" else "finished")
             turn.reply, turn.events = reply, tuple(events)
             turn.record = turn.record.model_copy(update={"status": status, "finished_at": self._data.clock()})
             self._add_memories(memories, turn_id)
+            if reply.by:
+                note_answer(self._data, conversation)
             if self._lease is not None:
                 conversation.is_leased = False
 
@@ -332,19 +243,25 @@ class InMemoryInbox(InMemoryTurns):
             return found.fence != lease.fence or found.stop
 
     def _claim(self, conversation: ConversationData, seconds: float) -> Claim | None:
-        turn = conversation.open_turn or self._begin_next(conversation)
-        if turn is None:
+        if any(data.record.keeps_the_bot_silent for data in conversation.hand_offs):
             return None
+        if conversation.open_turn is None and self._begin_next(conversation) is None:
+            return None
+        return self._leased(conversation, seconds)
+
+    def _leased(self, conversation: ConversationData, seconds: float) -> Claim:
+        turn = conversation.open_turn
+        assert turn is not None
         conversation.fence += 1
         conversation.is_leased, conversation.stop = True, False
         conversation.until = time.monotonic() + seconds
         lease = Lease(conversation_id=conversation.record.id, fence=conversation.fence)
         return Claim(lease=lease, turn=loaded(conversation, turn))
 
-    def _begin_next(self, conversation: ConversationData) -> TurnData | None:
+    def _begin_next(self, conversation: ConversationData, *, all_of_them: bool = False) -> TurnData | None:
         taken = conversation.waiting[:1]
         for message in conversation.waiting[1:]:
-            if message.policy != "merge":
+            if message.policy != "merge" and not all_of_them:
                 break
             taken.append(message)
         if not taken:
@@ -354,12 +271,6 @@ class InMemoryInbox(InMemoryTurns):
         for message in taken:
             message.turn = turn
         return turn
-
-
-def _last(turns: list[TurnData], last: int | None) -> list[TurnData]:
-    if last is not None and last < 0:
-        raise ValueError(f"a number of turns cannot be {last}")
-    return turns if last is None else turns[max(0, len(turns) - last) :]
 
 
 def _call(turn: TurnData, call_id: str, expected: tuple[JournalStatus, ...]) -> JournalRow:

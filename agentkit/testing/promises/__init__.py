@@ -7,11 +7,13 @@
         promise.check(lambda: MyStore.open(tmp_path))
 """
 
-from agentkit.testing.promises import calls, inbox, knowledge, memories, turns, users
+from agentkit.testing.promises import calls, hand_offs, inbox, knowledge, memories, turns, users
 from agentkit.testing.promises.registry import OpenStore, Promise, promises_of
 
 STORE_PROMISES: tuple[Promise, ...] = tuple(
-    promise for module in (turns, calls, inbox, memories, knowledge, users) for promise in promises_of(module)
+    promise
+    for module in (turns, calls, inbox, hand_offs, memories, knowledge, users)
+    for promise in promises_of(module)
 )
 """All of them; a name is a sentence."""
 

@@ -10,6 +10,7 @@ from typing import Final
 from agentkit.errors import RecordNotFound
 from agentkit.messages import assistant, user
 from agentkit.store.call_records import NewApproval, arguments_hash
+from agentkit.store.hand_off_records import NewHandOff
 from agentkit.store.protocol import Lease, NewMemory, Store, SummaryRecord, UserStore
 from agentkit.testing.promises.registry import of_a_store, refused
 from agentkit.testing.promises.samples import (
@@ -36,6 +37,8 @@ class _Adas:
     lease: Lease
     approval: str
     file: str
+    hand_off: str
+    handed_over: str
 
 
 _Attempt = Callable[[UserStore, _Adas], object]
@@ -54,6 +57,12 @@ _WITH_ID: Final[dict[str, _Attempt]] = {
     "request_approval": lambda other, adas: other.request_approval(
         NewApproval(turn_id=adas.open_turn, call=CALL, effect="write", reasons=())
     ),
+    "hand_off": lambda other, adas: other.hand_off(adas.handed_over),
+    "hand_offs": lambda other, adas: other.hand_offs(adas.handed_over),
+    "take_hand_off": lambda other, adas: other.take_hand_off(adas.hand_off, by="Anna", seconds=100),
+    "claim_for_person": lambda other, adas: other.claim_for_person(adas.hand_off, 0, 100),
+    "acknowledge_hand_off": lambda other, adas: other.acknowledge_hand_off(adas.handed_over),
+    "withdraw_hand_off": lambda other, adas: other.withdraw_hand_off(adas.handed_over),
     "approvals": lambda other, adas: other.approvals(adas.open_turn),
     "approval": lambda other, adas: other.approval(adas.approval),
     "answer_approval": lambda other, adas: other.answer_approval(
@@ -151,6 +160,16 @@ def _things_of(ada: UserStore) -> _Adas:
     leased = ada.new_conversation()
     accepted = ada.accept(leased, user("and my lamp?"), claim_seconds=100)
     assert accepted.claim is not None
+    handed_over = ada.new_conversation()
+    asks = ada.begin_turn(handed_over, user("a person please"))
+    ada.commit_turn(
+        asks.id,
+        reply=assistant("Somebody comes."),
+        events=(),
+        memories=(),
+        status="done",
+        hand_off=NewHandOff(id=asks.id, reason="asked"),
+    )
     return _Adas(
         conversation=conversation,
         turn=turn,
@@ -160,6 +179,8 @@ def _things_of(ada: UserStore) -> _Adas:
         lease=accepted.claim.lease,
         approval=ada.request_approval(asked).id,
         file=ada.save_file(b"hers", name="hers.txt", media_type="text/plain"),
+        hand_off=asks.id,
+        handed_over=handed_over,
     )
 
 
@@ -174,5 +195,6 @@ def _everything_of(ada: UserStore, adas: _Adas) -> Iterator[object]:
     yield ada.stop_requested(adas.lease)
     yield ada.approval(adas.approval)
     yield ada.file(adas.file)
+    yield ada.hand_offs(adas.handed_over)
     yield ada.memories()
     yield ada.memory_changes("encoder-a").mark
