@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,9 @@ from agentkit.models import Encoder, Generator, LazyGenerator, load_encoder, loa
 from agentkit.models.progress import Progress
 from agentkit.models.vector_cache import CachedEncoder
 from agentkit.prompts import PromptLibrary
+from agentkit.store.identifiers import Ids, new_id
 from agentkit.store.sqlite_store import SqliteStore
+from agentkit.tools import Toolset
 from agentkit.yaml_files import read_yaml
 
 
@@ -43,6 +45,8 @@ class Bot:
         tools: Its tools, those of its MCP servers among them.
         database: Where it keeps conversations and memories.
         generator: What writes; loaded when it is first needed.
+        encoder: What embeds.
+        intents: The names of its intents.
         opened: What was opened for this bot alone, and ends with it.
     """
 
@@ -52,6 +56,8 @@ class Bot:
     tools: BotTools
     database: Path
     generator: Generator
+    encoder: Encoder
+    intents: tuple[str, ...]
     opened: tuple[Closable, ...]
 
     def warm_up(self) -> None:
@@ -66,6 +72,21 @@ class Bot:
             each.close()
 
 
+@dataclass(frozen=True)
+class Apart:
+    """What differs where a bot is opened for a scenario.
+
+    Args:
+        caches: Folder of what is computed once for all bots; None: the user's data folder.
+        ids: Names conversations, turns and memories.
+        around: Changes the tools, for example into those that a scenario plays.
+    """
+
+    caches: Path | None = None
+    ids: Ids = new_id
+    around: Callable[[Toolset], Toolset] = lambda toolset: toolset
+
+
 def open_bot(
     folder: Path,
     *,
@@ -74,6 +95,7 @@ def open_bot(
     database: Path | None = None,
     progress: Progress | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    apart: Apart | None = None,
 ) -> Bot:
     """Load everything that `agent.yaml` names and wire it.
 
@@ -84,6 +106,7 @@ def open_bot(
         database: The SQLite file; None: the bot's own in the user's data folder.
         progress: Told about downloads, conversions and indexing.
         now: The clock, aware UTC.
+        apart: What differs where a bot is opened for a scenario.
 
     Raises:
         BotFileError: Something in the folder is missing or wrong.
@@ -92,7 +115,9 @@ def open_bot(
     """
     folder = Path(folder)
     config = load_config(folder)
+    apart = apart or Apart()
     tools = tools_of(folder, config)
+    tools = replace(tools, toolset=apart.around(tools.toolset))
     intents_file = load_examples(folder / config.intents) if config.intents else None
     bindings = dict(intents_file.bindings) if intents_file else {}
     _check_bindings(folder, config, bindings, tools)
@@ -100,7 +125,7 @@ def open_bot(
     sources = knowledge_sources(folder, config)
     prompts = PromptLibrary([folder / config.prompts] if config.prompts else [])
     path = database or database_of(folder)
-    store = SqliteStore.open(path, clock=now)
+    store = SqliteStore.open(path, clock=now, ids=apart.ids)
     opened: list[Closable] = [store, tools]
     if encoder is None or isinstance(encoder, str):
         encoder = load_encoder(encoder or config.encoder, progress=progress)
@@ -108,13 +133,14 @@ def open_bot(
     if generator is None or isinstance(generator, str):
         generator = load_generator_lazily(generator or config.generator, progress=progress)
         opened.append(generator)
-    authored = CachedEncoder(encoder, data_folder() / "vectors.db")
+    caches = apart.caches or data_folder()
+    authored = CachedEncoder(encoder, caches / "vectors.db")
     agent = Agent(
         generator=generator,
         encoder=encoder,
         tools=tools.toolset,
         database=store,
-        intents=_intents(folder, config, intents_file, encoder, authored),
+        intents=_intents(folder, config, intents_file, encoder, authored, caches),
         bindings=bindings,
         knowledge=_knowledge(store, authored, sources, progress),
         prompts=prompts,
@@ -122,15 +148,20 @@ def open_bot(
         settings=config.settings(),
         now=now,
     )
-    return Bot(folder, config, agent, tools, path, generator, tuple(opened))
+    return Bot(folder, config, agent, tools, path, generator, encoder, tuple(bindings), tuple(opened))
 
 
 def _intents(
-    folder: Path, config: BotConfig, file: IntentFile | None, encoder: Encoder, authored: Encoder
+    folder: Path,
+    config: BotConfig,
+    file: IntentFile | None,
+    encoder: Encoder,
+    authored: Encoder,
+    caches: Path,
 ) -> IntentModel | None:
     """The trained intents: those of the folder that `agent.yaml` names, or a head that is trained now and cached."""
     if config.intent_model is None:
-        return None if file is None else train_cached(file.examples, authored, data_folder() / "intents")
+        return None if file is None else train_cached(file.examples, authored, caches / "intents")
     again = f"Run: agentkit intents train --data {folder} --out {folder / config.intent_model}"
     if file is None:
         raise config_error(

@@ -17,6 +17,7 @@ from agentkit.cli import chat as chat_command
 from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
 from agentkit.cli import mcp as mcp_command
+from agentkit.cli import testing as test_command
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption, UserOption
 from agentkit.cli.terminal import out, show_error
 from agentkit.errors import AgentKitError, ScenarioFailed
@@ -89,6 +90,41 @@ def demo(
     that the scenario expects does not happen.
     """
     demo_command.demo(bot, scenario, model=model, steps=steps, then_chat=then_chat)
+
+
+@app.command("test")
+def run_scenarios(
+    bot: BotArgument,
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(help="Names of files in BOT/scenarios, or paths; by default all.")
+    ] = None,
+    model: ModelOption = None,
+    workers: Annotated[
+        int, typer.Option("--workers", "-n", min=1, help="Processes that play, each with its own models.")
+    ] = 1,
+    junit: Annotated[Path | None, typer.Option(help="Write the results there as JUnit XML.")] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write the replies into the `bot:` lines of the scenarios.")
+    ] = False,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Take what models say from the recordings; no weights are loaded."),
+    ] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Also print how many turns needed the generator, and times.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Play the scenarios of a bot and compare what happens with what they expect.
+
+    Each scenario has a copy of the bot folder, a database and a clock of its own. Exits with 1 if one fails, with 2 if
+    one cannot be read.
+    """
+    from agentkit.scenarios import Plan
+
+    plan = Plan(bot, model, replay)
+    wishes = test_command.Wishes(junit, update, stats, as_json)
+    test_command.run_scenarios(plan, scenarios or [], workers, wishes)
 
 
 @app.command()

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agentkit.bot.scenario import Checked, Played, UserLine
 from agentkit.cli.dialogue_lines import dialogue_line
 from agentkit.events import (
     AnswerabilityJudged,
@@ -42,6 +41,7 @@ from agentkit.events import (
     TurnStarted,
 )
 from agentkit.messages import ToolCall, text_of
+from agentkit.scenarios import Checked, Played, UserLine
 
 _LABEL_WIDTH: Final = 10
 _TIME_WIDTH: Final = 9
@@ -70,10 +70,12 @@ class EventPrinter:
                     self._console.rule("a new conversation of the same customer", style=_QUIET)
                 self._console.print()
                 self._say("you", text, "bold cyan")
-            case Checked(what=what, holds=holds):
+            case Checked(what=what, holds=holds, found=found):
                 self.failed_checks += not holds
                 if self._steps or not holds:
                     self._line("✓ expected" if holds else "✗ expected", what, style=_GOOD if holds else _BAD)
+                if not holds:
+                    self._line("found", found, style=_BAD)
             case _:
                 self.event(item)
 
