@@ -128,6 +128,30 @@ def run_scenarios(
 
 
 @app.command()
+def record(
+    bot: BotArgument,
+    name: Annotated[str, typer.Argument(help="What the scenario is called: BOT/scenarios/NAME.yaml.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="SCENARIO", help="Play this scenario instead of talking."),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Make an existing recording anew and show what changed.")
+    ] = False,
+    user: UserOption = "guest",
+    model: ModelOption = None,
+) -> None:
+    """Record a conversation as a scenario, with everything that the models say.
+
+    `agentkit test --replay` and `agentkit demo --replay` then play it without weights, exactly. Where the bot asks its
+    models for something else than what was recorded, they stop and show the nearest recording.
+    """
+    from agentkit.cli import recording
+
+    recording.record_scenario(recording.Recorded(bot, name, source, live, user, model))
+
+
+@app.command()
 def mcp(
     bot: BotArgument,
     user: UserOption = "guest",

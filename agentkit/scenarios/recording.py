@@ -131,10 +131,10 @@ def recording_path(scenario: Path) -> Path:
 
 def save(path: Path, recording: Recording, vectors: dict[str, Vectors]) -> None:
     """Write both files of a recording."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as to_bytes
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(dict(sorted(vectors.items())), path.with_suffix(".safetensors"))
+    path.with_suffix(".safetensors").write_bytes(to_bytes(dict(sorted(vectors.items()))))
     path.write_text(recording.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 

@@ -42,7 +42,7 @@ def with_replies(text: str, replies: Sequence[tuple[int, str]]) -> str:
     places = _places(text)
     for position, reply in sorted(replies, reverse=True):  # from the end, so that earlier places stay
         start, end, indent = places[position]
-        text = text[:start] + _scalar(reply, indent) + text[end:]
+        text = text[:start] + yaml_text(reply, indent) + text[end:]
     return text
 
 
@@ -66,10 +66,15 @@ def _places(text: str) -> dict[int, tuple[int, int, int]]:
     return found
 
 
-def _scalar(text: str, indent: int) -> str:
-    """A text as YAML: on one line in quotes, or as a block where it has several lines; `indent` -1: always quotes."""
+def yaml_text(text: str, indent: int = -1) -> str:
+    """A text as a YAML value: on one line in quotes, or as a block where it has several lines.
+
+    Args:
+        text: The text; spaces around it are dropped.
+        indent: The column of its key; -1: it has to stay on one line.
+    """
     text = text.strip()
-    if indent < 0 or "\n" not in text or text.startswith((" ", "\t")):
+    if indent < 0 or "\n" not in text:
         return json.dumps(text, ensure_ascii=False)
     margin = " " * (indent + 2)
     return "|-\n" + "\n".join(margin + line if line.strip() else "" for line in text.splitlines())
