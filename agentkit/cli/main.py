@@ -18,6 +18,7 @@ from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
 from agentkit.cli import mcp as mcp_command
 from agentkit.cli import testing as test_command
+from agentkit.cli.exports import Pace
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption, UserOption
 from agentkit.cli.terminal import out, show_error
 from agentkit.errors import AgentKitError, ScenarioFailed
@@ -82,14 +83,31 @@ def demo(
     scenario: Annotated[str, typer.Argument(help="Name of a file in BOT/scenarios, or a path.")] = "demo",
     model: ModelOption = None,
     steps: Annotated[bool, typer.Option(help="Show what happens between question and reply.")] = True,
+    typing: Annotated[
+        float,
+        typer.Option(min=0, help="Characters a second that the user types, with pauses to read; 0: at once."),
+    ] = 0.0,
+    step: Annotated[bool, typer.Option("--step", help="Wait for a key before every line.")] = False,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Take what models say from the recording; no weights are loaded.")
+    ] = False,
+    exports: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--export",
+            help="Also write the demo to this file: .cast (asciinema), .svg, .html or .md; may be given several times.",
+        ),
+    ] = None,
     then_chat: Annotated[bool, typer.Option("--then-chat", help="Go on chatting afterwards.")] = False,
 ) -> None:
-    """Play a scripted conversation on the real models.
+    """Play a scripted conversation, and check what it expects.
 
-    It starts from a fresh database and the bot's own set-up, so it can be repeated. Exits with 1 if something
-    that the scenario expects does not happen.
+    It plays on a copy of the bot folder with a fresh database, so it can be repeated. Exits with 1 if something that
+    the scenario expects does not happen.
     """
-    demo_command.demo(bot, scenario, model=model, steps=steps, then_chat=then_chat)
+    pace = Pace(typing=typing, pauses=1.0 if typing else 0.0)
+    show = demo_command.Show(model, replay, steps, pace, step, then_chat, tuple(exports or ()))
+    demo_command.demo(bot, scenario, show)
 
 
 @app.command("test")

@@ -6,11 +6,13 @@ from agentkit.scenarios.junit import write_junit
 from agentkit.scenarios.loading import (
     ScenarioFile,
     check_names,
+    known_names,
     load_scenario,
     scenario_path,
     scenario_paths,
 )
 from agentkit.scenarios.playing import Played, UserLine, failures, play
+from agentkit.scenarios.replaying import replayed_cast
 from agentkit.scenarios.results import Result, Statistics, explain, statistics_of
 from agentkit.scenarios.running import Plan, run_all
 from agentkit.scenarios.stage import Cast, Stage, staged
@@ -30,8 +32,10 @@ __all__ = [
     "check_names",
     "explain",
     "failures",
+    "known_names",
     "load_scenario",
     "play",
+    "replayed_cast",
     "run_all",
     "scenario_path",
     "scenario_paths",

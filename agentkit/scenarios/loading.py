@@ -51,10 +51,10 @@ class Known:
     flows: Collection[str] | None = None
     policies: Collection[str] | None = None
 
-    @classmethod
-    def of(cls, bot: Bot) -> Known:
-        """The names of an open bot."""
-        return cls(intents=bot.intents, tools=[tool.name for tool in bot.tools.toolset.tools()])
+
+def known_names(bot: Bot) -> Known:
+    """The names of an open bot."""
+    return Known(intents=bot.intents, tools=[tool.name for tool in bot.tools.toolset.tools()])
 
 
 def scenario_paths(folder: Path) -> list[Path]:

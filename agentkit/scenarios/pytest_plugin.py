@@ -23,11 +23,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of `agentkit test` that make sense here."""
     group = parser.getgroup("agentkit", "scenarios of bots")
     group.addoption(
-        "--agentkit-replay", action="store_true", help="take what models say from the recordings, without weights"
+        "--agentkit-replay",
+        action="store_true",
+        help="take what models say from the recordings, without weights",
     )
     group.addoption("--agentkit-model", default=None, help="generator instead of the one in agent.yaml")
     group.addoption(
-        "--agentkit-update", action="store_true", help="write the replies into the `bot:` lines of the scenarios"
+        "--agentkit-update",
+        action="store_true",
+        help="write the replies into the `bot:` lines of the scenarios",
     )
 
 

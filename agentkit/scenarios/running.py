@@ -17,7 +17,7 @@ from pathlib import Path
 from agentkit.bot import load_config
 from agentkit.errors import AgentKitError
 from agentkit.models import load_encoder, load_generator_lazily
-from agentkit.scenarios.loading import Known, ScenarioFile, check_names, load_scenario, name_of
+from agentkit.scenarios.loading import ScenarioFile, check_names, known_names, load_scenario, name_of
 from agentkit.scenarios.playing import Played, play
 from agentkit.scenarios.replaying import replayed_cast
 from agentkit.scenarios.results import Result, turns_of
@@ -64,7 +64,7 @@ class Company:
             file = load_scenario(path)
             theme = file.scenario.theme
             with staged(self._plan.folder, file.scenario, self._cast_for(file)) as stage:
-                check_names(file, Known.of(stage.bot))
+                check_names(file, known_names(stage.bot))
                 for item in play(file.scenario, stage):
                     played.append(item)
         except (AgentKitError, AssertionError) as problem:
