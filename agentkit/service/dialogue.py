@@ -41,6 +41,7 @@ class Dialogue:
         profile: What the application knows of the user.
         today: The day of the turn.
         seed: Chooses among variations of a text; the id of the turn.
+        last: What the bot said last, for "what?".
     """
 
     def __init__(
@@ -51,8 +52,9 @@ class Dialogue:
         profile: Mapping[str, JsonValue],
         today: date,
         seed: str,
+        last: str = "",
     ) -> None:
-        self._work = Working(book, _current(book, state), profile, today, seed)
+        self._work = Working(book, _current(book, state), profile, today, seed, last)
         self._call: CallTool | None = None
         self._given = 0
 
@@ -96,9 +98,13 @@ class Dialogue:
             self._after_call(frame, node.step, call, outcome)
         return self._go_on()
 
-    def remember(self, text: str) -> None:
-        """What was said in the end, for a user who asks to hear it again."""
-        self._work.state.last = text
+    def interrupted(self) -> dict[str, JsonValue]:
+        """The state to store where the turn ended early: nobody has agreed to what may not have been done."""
+        state = self._work.state.model_copy(deep=True)
+        for frame in state.stack:
+            frame.planned.clear()
+            frame.confirmed.clear()
+        return state.dumped()
 
     def _go_on(self) -> Move:
         move = run(self._work)
@@ -178,9 +184,9 @@ class Dialogue:
                 work.todo.append(Pattern("pattern_tool_down", given))
             case "doubt":
                 work.todo.append(Pattern("pattern_in_doubt", given))
-            case "rejected":
-                work.end(frame, "refused")
-                work.todo.append(Pattern("pattern_rejected", given))
+            case "rejected" | "settled":
+                work.end(frame, "refused" if outcome.status == "rejected" else "completed")
+                work.todo.append(Pattern(f"pattern_{outcome.status}", given))
             case _:
                 loaded = work.loaded(frame)
                 work.fail(frame, loaded.where(loaded.nodes[frame.at].at), f"{tool}: {outcome.text}")
@@ -193,7 +199,7 @@ def _current(book: FlowBook, state: DialogueState) -> DialogueState:
     with what the user said: steps that have their values are not asked for again.
     """
     if state.handed_over:
-        return DialogueState(last=state.last, counts=dict(state.counts))
+        return DialogueState(counts=dict(state.counts))
     state = state.model_copy(deep=True)
     stack = [frame for frame in state.stack if frame.flow in book.flows]
     changed = len(stack) != len(state.stack)

@@ -79,8 +79,8 @@ class Elsewhere:
 Move: TypeAlias = Wait | CallTool | AskKnowledge | Chat | HandOver | Elsewhere
 """What is to be done next."""
 
-OutcomeStatus: TypeAlias = Literal["ok", "cannot", "down", "doubt", "rejected", "refused"]
-"""`cannot`: the tool says that it can't, and why. `down`: it did not work and may work later. `doubt`: nobody knows
+OutcomeStatus: TypeAlias = Literal["ok", "settled", "cannot", "down", "doubt", "rejected", "refused"]
+"""`settled`: a person says, after a crash, that it was done. `cannot`: the tool says that it can't, and why. `down`: it did not work and may work later. `doubt`: nobody knows
 whether its effect happened. `rejected`: a person did not agree. `refused`: the gate stopped it."""
 
 

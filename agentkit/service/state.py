@@ -100,7 +100,6 @@ class DialogueState(_Working):
         stack: Flows that were begun, the active one last.
         queue: Flows that were asked for and wait.
         awaiting: What the bot asked last.
-        last: What the bot said last, for "what?".
         counts: How often each pattern was used in this conversation.
         handed_over: A person has the conversation: what is here is for that person.
     """
@@ -108,7 +107,6 @@ class DialogueState(_Working):
     stack: list[Frame] = Field(default_factory=list)
     queue: list[Request] = Field(default_factory=list)
     awaiting: Question | None = None
-    last: str = ""
     counts: dict[str, int] = Field(default_factory=dict)
     handed_over: bool = False
 

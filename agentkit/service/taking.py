@@ -68,8 +68,8 @@ def take(work: Working, commands: Sequence[Command]) -> None:
     state.awaiting = None
     for command in commands:
         _command(work, message, command)
-    if message.repeat and not (message.useful or message.started or work.todo) and state.last:
-        work.say(state.last, "repeated")
+    if message.repeat and not (message.useful or message.started or work.todo) and work.last:
+        work.say(work.last, "repeated")
         state.awaiting = message.waiting
         return
     _answer(work, message)

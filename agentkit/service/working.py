@@ -56,6 +56,7 @@ class Working:
         profile: What the application knows of the user.
         today: The day of the turn.
         seed: Chooses among variations of a text; the same seed chooses the same.
+        last: What the bot said last, for "what?".
         events: What happened, for the trace.
         said: What is said, in order.
         todo: What comes before the active flow goes on.
@@ -68,6 +69,7 @@ class Working:
     profile: Mapping[str, JsonValue]
     today: date
     seed: str
+    last: str = ""
     events: list[Event] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     todo: deque[Todo] = field(default_factory=deque)
