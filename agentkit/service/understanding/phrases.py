@@ -83,7 +83,17 @@ def cover(text: str, values: Iterable[tuple[int, int]] = (), subject: Collection
         elif words[at].text not in subject:
             left.append(words[at].text)
         at += max(length, 1)
-    return Cover(tuple(meanings), tuple(left))
+    return _alone(Cover(tuple(meanings), tuple(left)), bool(taken))
+
+
+def _alone(found: Cover, has_values: bool) -> Cover:
+    """ "Sorry?" asks what is meant, "sorry, 1042" does not."""
+    others = tuple(each for each in found.meanings if each != "clarify_alone")
+    if others == found.meanings:
+        return found
+    if others or found.left or has_values:
+        return Cover(others, found.left)
+    return Cover(("clarify",), ())
 
 
 def spoken(text: str) -> list[Word]:

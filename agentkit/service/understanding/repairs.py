@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from agentkit.service.understanding.values import Candidate
@@ -58,9 +59,7 @@ def meant(found: Sequence[Candidate], text: str, *, spans_a_range: bool = False)
 def are_listed(found: Sequence[Candidate], text: str) -> bool:
     """Whether values stand side by side as in "1042 and 2045": each is meant for itself."""
     small = lowered(text)
-    return all(
-        _AND.fullmatch(small[left.end : right.start]) for left, right in zip(found, found[1:], strict=False)
-    )
+    return all(_AND.fullmatch(small[left.end : right.start]) for left, right in pairwise(found))
 
 
 def _clause(before: str) -> str:

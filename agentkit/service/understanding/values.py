@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from pydantic import JsonValue
@@ -22,10 +23,11 @@ from agentkit.service.understanding.words import Word, is_misspelt, lowered, wor
 _CHUNK: Final = re.compile(r"[^\W\d_]+|\d+")
 _MOST_CHUNKS: Final = 8
 _JOINTS: Final = re.compile(r"[ -]?|\s-\s")
-_NO_LETTERS_OF_A_CODE: Final = frozenset(
-    "a am an and are as at be by do for go has he i if in is it me my no not nr of on or our so the then to up us was we"
-    " with you".split(" ")
+_EVERYDAY: Final = (
+    "a am an and are as at be by do for go has he i if in is it me my no not nr of on or our so the then to up us was we "
+    "with you"
 )
+_NO_LETTERS_OF_A_CODE: Final = frozenset(_EVERYDAY.split())
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def candidates_of(slot: SlotSketch, text: str, today: date, language: str = "en"
     """The values that a text holds for a slot, in their order; words that no rule reads are none.
 
     Args:
-        slot: The slot; free texts and yes or no have no candidates here.
+        slot: The slot; free texts have no candidates here, and a mere yes or no is none.
         text: The message.
         today: What days are counted from.
         language: See `Situation`.
@@ -81,7 +83,7 @@ def candidates_of(slot: SlotSketch, text: str, today: date, language: str = "en"
         case "choice":
             return list(_chosen(slot, text))
         case "boolean":
-            return []
+            return list(_with_or_without(slot, text))
 
 
 @lru_cache(maxsize=256)
@@ -134,9 +136,7 @@ def _stands_alone(
 ) -> bool:
     """Whether a run has no digits beside it that it would leave out, and holds no everyday words."""
     run = chunks[first:until]
-    if any(
-        not _JOINTS.fullmatch(text[left[2] : right[1]]) for left, right in zip(run, run[1:], strict=False)
-    ):
+    if any(not _JOINTS.fullmatch(text[left[2] : right[1]]) for left, right in pairwise(run)):
         return False
     if any(each.islower() and each in _NO_LETTERS_OF_A_CODE for each, _, _ in run[:1] + run[1:]):
         return False
@@ -177,16 +177,17 @@ def _content_words(said: str) -> frozenset[str]:
     return frozenset(word.text for word in words_of(said)) - _NO_CUES
 
 
-_NO_CUES: Final = frozenset(
+_UNTELLING: Final = (
     "a an and are be by can change could day days do does for from give have how i in is it its kind like long many much "
     "need new no of on one or our please should that the their there this to us want was we what when where whether "
-    "which who why will with would you your back pay move deliver".split(" ")
+    "which who why will with would you your back pay move deliver"
 )
+_NO_CUES: Final = frozenset(_UNTELLING.split())
 
 
 def _chosen(slot: SlotSketch, text: str) -> Iterator[Candidate]:
     """Choices that a text names, the longest form first where two share words."""
-    words = [word for word in words_of(text)]
+    words = words_of(text)
     found: list[tuple[int, int, str]] = []
     for choice, others in slot.choices.items():
         for form in (choice.replace("_", " "), *others):
@@ -200,6 +201,20 @@ def _chosen(slot: SlotSketch, text: str) -> Iterator[Candidate]:
         yield Candidate(slot, choice, start, end)
 
 
+_WITH: Final = r"with|including|include|plus|want|need|add|have"
+_WITHOUT: Final = r"without|no|not|don't\s+(?:want|need)|skip"
+
+
+def _with_or_without(slot: SlotSketch, text: str) -> Iterator[Candidate]:
+    """ "With breakfast" and "no breakfast" say yes and no to the slot `breakfast`."""
+    name = r"[\s-]+".join(re.escape(word) for word in slot.name.split("_"))
+    said = re.compile(
+        rf"\b(?:(?P<yes>{_WITH})|(?P<no>{_WITHOUT}))\s+(?:(?:any|the|a|my|our|included)\s+)?{name}\b"
+    )
+    for match in said.finditer(lowered(text)):
+        yield Candidate(slot, match["yes"] is not None, match.start(), match.end())
+
+
 def _places(words: list[Word], wanted: list[str]) -> Iterator[tuple[int, int]]:
     """Where words stand in a text, with slips of the finger, plural forms, or written apart ("check up")."""
     count = len(wanted)
@@ -208,7 +223,7 @@ def _places(words: list[Word], wanted: list[str]) -> Iterator[tuple[int, int]]:
         if count and all(_same(word.text, known) for word, known in zip(run, wanted, strict=True)):
             yield run[0].start, run[-1].end
     if count == 1 and len(wanted[0]) > 4:
-        for first, second in zip(words, words[1:], strict=False):
+        for first, second in pairwise(words):
             if first.text + second.text == wanted[0]:
                 yield first.start, second.end
 
