@@ -73,9 +73,7 @@ def converse(
     return composed
 
 
-def _is_elsewhere(
-    book: FlowBook, state: DialogueState, commands: Sequence[Command], before: Before
-) -> bool:
+def _is_elsewhere(book: FlowBook, state: DialogueState, commands: Sequence[Command], before: Before) -> bool:
     if state.top is not None or state.queue:
         return False
     if before.question is not None and all(isinstance(each, CannotHandle) for each in commands):

@@ -13,7 +13,9 @@ from agentkit.agent.turn import Turn
 from agentkit.events import ArgumentAsked, DialogueMoved, Event, IntentAsked
 
 _MOST: Final = 1024  # conversations that are kept
-_LOOK_BACK: Final = 8  # turns among which the last word of the flows is looked for: interrupted ones have none
+_LOOK_BACK: Final = (
+    8  # turns among which the last word of the flows is looked for: interrupted ones have none
+)
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,9 @@ Move: TypeAlias = Wait | CallTool | AskKnowledge | Chat | HandOver | Elsewhere
 """What is to be done next."""
 
 OutcomeStatus: TypeAlias = Literal["ok", "settled", "cannot", "down", "doubt", "rejected", "refused"]
-"""`settled`: a person says, after a crash, that it was done. `cannot`: the tool says that it can't, and why. `down`: it did not work and may work later. `doubt`: nobody knows
-whether its effect happened. `rejected`: a person did not agree. `refused`: the gate stopped it."""
+"""`settled`: a person says, after a crash, that it was done. `cannot`: the tool says that it can't, and why. `down`: it
+did not work and may work later. `doubt`: nobody knows whether its effect happened. `rejected`: a person did not agree.
+`refused`: the gate stopped it."""
 
 
 @dataclass(frozen=True)
