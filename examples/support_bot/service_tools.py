@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from make_shop import LARGE_KG, add_working_days
 from pydantic import Field
-from tools import (
+from shop_data import (
     LARGE_COLLECTION_CENTS,
     OUR_FAULT,
     REFUND_WORKING_DAYS,
