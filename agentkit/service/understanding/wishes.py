@@ -1,0 +1,123 @@
+"""What the encoder says of a message and of its clauses: which processes and questions it holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from agentkit.intents import Prediction
+from agentkit.service.understanding.situation import Situation
+from agentkit.service.understanding.words import lowered, words_of
+
+SURE: Final = 0.5
+"""Probability of an intent from which it decides without the generator."""
+_MOST_CLAUSES: Final = 8
+_STRONG: Final = re.compile(
+    r"(?<=[.?!;\n])\s+|\n+|\.\.\.|,?\s+(?:and|plus)\s+(?=\S+\s+\S)|,\s*(?=(?:then|also|and)\b)|\s+(?=(?:then|also)\s)",
+    re.IGNORECASE,
+)
+_UNWANTED: Final = re.compile(
+    r"\b(?:don't|dont|do not|not|never|no longer)\s+(?:want|wish|like|need|mean|going)(?:ed)?\s+to\b|"
+    r"^\W*(?:please\s+)?(?:don't|do not|dont)\b|\brather than\b|\binstead of\b"
+)
+
+Kind: TypeAlias = Literal["flow", "knowledge", "chat", "person", "other"]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A piece of a message that wants something of its own, or that the encoder has no name for.
+
+    Args:
+        text: The piece.
+        prediction: What the encoder makes of it.
+        intent: The intent that it surely has; None: none.
+        kind: What the intent leads to.
+        flow: The flow that it starts; empty where it starts none.
+        rivals: Flows that the words fit equally well.
+    """
+
+    text: str
+    prediction: Prediction | None = None
+    intent: str | None = None
+    kind: Kind = "other"
+    flow: str = ""
+    rivals: tuple[str, ...] = ()
+
+
+def wishes_in(situation: Situation, text: str) -> list[Wish]:
+    """The wishes of a message, in order; one for all of it where its clauses want the same, or nothing of their own."""
+    whole = wish(situation, text, situation.prediction)
+    pieces = _clauses(text)
+    if len(pieces) == 1 or situation.classify is None:
+        return [whole]
+    predictions = situation.classify([piece for piece, _, _ in pieces])
+    named = [wish(situation, piece, each) for (piece, _, _), each in zip(pieces, predictions, strict=True)]
+    joined: list[tuple[Wish, int, int]] = []
+    for each, (_, start, end) in zip(named, pieces, strict=True):
+        if joined and (not each.intent or _same(each, joined[-1][0])):
+            before, first, _ = joined[-1]
+            joined[-1] = (before, first, end)
+        elif joined and not joined[-1][0].intent and situation.awaiting is None:
+            joined[-1] = (each, joined[-1][1], end)
+        else:
+            joined.append((each, start, end))
+    if len(joined) == 1:
+        return [whole if whole.intent or not joined[0][0].intent else _of(joined[0][0], text)]
+    return [_of(each, text[start:end]) for each, start, end in joined]
+
+
+def wish(situation: Situation, text: str, prediction: Prediction | None) -> Wish:
+    """What one piece wants, by its prediction."""
+    if prediction is None or prediction.intent is None or _UNWANTED.search(lowered(text)):
+        return Wish(text, prediction)
+    intent = prediction.intent
+    if prediction.ambiguous:
+        flows = [flow for each in prediction.ambiguous if (flow := _started(situation, each))]
+        if len(set(flows)) != 1:
+            return Wish(text, prediction, rivals=tuple(dict.fromkeys(flows)))
+    elif prediction.probability < SURE:
+        return Wish(text, prediction)
+    if flow := _started(situation, intent):
+        return Wish(text, prediction, intent, "flow", flow)
+    ways: dict[str, Kind] = {"knowledge": "knowledge", "answer": "chat", "hand_off": "person"}
+    return Wish(text, prediction, intent, ways.get(situation.answered_by.get(intent, ""), "knowledge"))
+
+
+def likely_flows(situation: Situation, prediction: Prediction | None, most: int) -> tuple[str, ...]:
+    """Flows that a message may want, the likeliest first; all of them where the encoder cannot say."""
+    if prediction is None:
+        return tuple(situation.flows)[:most]
+    ranked = [flow for intent, _ in prediction.ranking if (flow := _started(situation, intent))]
+    return tuple(dict.fromkeys(ranked))[:most]
+
+
+def _started(situation: Situation, intent: str) -> str:
+    return next((flow.name for flow in situation.flows.values() if intent in flow.intents), "")
+
+
+def _same(one: Wish, other: Wish) -> bool:
+    return one.intent == other.intent if one.kind == "flow" else one.kind == other.kind
+
+
+def _of(one: Wish, text: str) -> Wish:
+    return Wish(text.strip(" ,;"), one.prediction, one.intent, one.kind, one.flow, one.rivals)
+
+
+def _clauses(text: str) -> Sequence[tuple[str, int, int]]:
+    """Pieces of a text that could each be a wish, with their places; every one has a word."""
+    pieces: list[tuple[str, int, int]] = []
+    start = 0
+    for match in _STRONG.finditer(text):
+        if words_of(text[start : match.start()]):
+            pieces.append((text[start : match.start()], start, match.start()))
+            start = match.end()
+    if words_of(text[start:]) or not pieces:
+        pieces.append((text[start:], start, len(text)))
+    if len(pieces) > _MOST_CLAUSES:
+        first = pieces[: _MOST_CLAUSES - 1]
+        rest = pieces[_MOST_CLAUSES - 1][1]
+        pieces = [*first, (text[rest:], rest, len(text))]
+    return pieces
