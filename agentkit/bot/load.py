@@ -21,6 +21,7 @@ from agentkit.models import Encoder, Generator, LazyGenerator, load_encoder, loa
 from agentkit.models.progress import Progress
 from agentkit.models.vector_cache import CachedEncoder
 from agentkit.prompts import PromptLibrary
+from agentkit.service.book import FlowBook
 from agentkit.store.identifiers import Ids, new_id
 from agentkit.store.sqlite_store import SqliteStore
 from agentkit.tools import Toolset
@@ -48,6 +49,7 @@ class Bot:
         generator: What writes; loaded when it is first needed.
         encoder: What embeds.
         intents: The names of its intents.
+        flows: Its business processes; None: it has none.
         opened: What was opened for this bot alone, and ends with it.
     """
 
@@ -59,6 +61,7 @@ class Bot:
     generator: Generator
     encoder: Encoder
     intents: tuple[str, ...]
+    flows: FlowBook | None
     opened: tuple[Closable, ...]
 
     def warm_up(self) -> None:
@@ -117,15 +120,12 @@ def open_bot(
     folder = Path(folder)
     config = load_config(folder)
     apart = apart or Apart()
-    tools = tools_of(folder, config)
-    tools = replace(tools, toolset=apart.around(tools.toolset))
+    tools = _tools(folder, config, apart)
     intents_file = load_examples(folder / config.intents) if config.intents else None
     bindings = dict(intents_file.bindings) if intents_file else {}
     _check_bindings(folder, config, bindings, tools)
-    _check_folders(folder, config)
     flows = flows_of(folder, config, tools.toolset, intents_file)
     sources = knowledge_sources(folder, config)
-    prompts = PromptLibrary([folder / config.prompts] if config.prompts else [])
     path = database or database_of(folder)
     store = SqliteStore.open(path, clock=now, ids=apart.ids)
     opened: list[Closable] = [store, tools]
@@ -135,35 +135,35 @@ def open_bot(
     if generator is None or isinstance(generator, str):
         generator = load_generator_lazily(generator or config.generator, progress=progress)
         opened.append(generator)
-    caches = apart.caches or data_folder()
-    authored = CachedEncoder(encoder, caches / "vectors.db")
+    authored = CachedEncoder(encoder, (apart.caches or data_folder()) / "vectors.db")
     agent = Agent(
         generator=generator,
         encoder=encoder,
         tools=tools.toolset,
         database=store,
-        intents=_intents(folder, config, intents_file, encoder, authored, caches),
+        intents=_intents(folder, config, intents_file, authored, apart),
         bindings=bindings,
         knowledge=_knowledge(store, authored, sources, progress),
-        prompts=prompts,
+        prompts=PromptLibrary([folder / config.prompts] if config.prompts else []),
         reply_folder=folder / config.replies if config.replies else None,
         flows=flows,
         settings=config.settings(),
         now=now,
     )
-    return Bot(folder, config, agent, tools, path, generator, encoder, tuple(bindings), tuple(opened))
+    return Bot(folder, config, agent, tools, path, generator, encoder, tuple(bindings), flows, tuple(opened))
+
+
+def _tools(folder: Path, config: BotConfig, apart: Apart) -> BotTools:
+    tools = tools_of(folder, config)
+    return replace(tools, toolset=apart.around(tools.toolset))
 
 
 def _intents(
-    folder: Path,
-    config: BotConfig,
-    file: IntentFile | None,
-    encoder: Encoder,
-    authored: Encoder,
-    caches: Path,
+    folder: Path, config: BotConfig, file: IntentFile | None, authored: CachedEncoder, apart: Apart
 ) -> IntentModel | None:
     """The trained intents: those of the folder that `agent.yaml` names, or a head that is trained now and cached."""
     if config.intent_model is None:
+        caches = apart.caches or data_folder()
         return None if file is None else train_cached(file.examples, authored, caches / "intents")
     again = f"Run: agentkit intents train --data {folder} --out {folder / config.intent_model}"
     if file is None:
@@ -174,7 +174,7 @@ def _intents(
             hint="Add `intents: intents.yaml`, or remove `intent_model`.",
         )
     try:
-        model = IntentModel.load(folder / config.intent_model, encoder)
+        model = IntentModel.load(folder / config.intent_model, authored.encoder)
     except ConfigurationError as error:
         raise config_error(folder, error.message, at=("intent_model",), hint=again) from error
     if model.data_hash != hash_of(file.examples):
@@ -224,6 +224,7 @@ def _check_folders(folder: Path, config: BotConfig) -> None:
 
 
 def _check_bindings(folder: Path, config: BotConfig, bindings: dict[str, Binding], tools: BotTools) -> None:
+    _check_folders(folder, config)
     bound = [name for binding in bindings.values() for name in binding.tools]
     # A server that is down now may have the tool later.
     elsewhere = tuple(server.prefix for server in tools.servers)

@@ -43,18 +43,26 @@ class Known:
         intents: Intents of the bot.
         tools: Its tools.
         flows: Its business processes.
+        slots: The values that they need.
         policies: Its named rules.
     """
 
     intents: Collection[str] | None = None
     tools: Collection[str] | None = None
     flows: Collection[str] | None = None
+    slots: Collection[str] | None = None
     policies: Collection[str] | None = None
 
 
 def known_names(bot: Bot) -> Known:
     """The names of an open bot."""
-    return Known(intents=bot.intents, tools=[tool.name for tool in bot.tools.toolset.tools()])
+    tools = [tool.name for tool in bot.tools.toolset.tools()]
+    if bot.flows is None:
+        return Known(intents=bot.intents, tools=tools, flows=(), slots=(), policies=())
+    loaded = bot.flows.flows
+    slots = {name for each in loaded.values() for name in each.flow.slots}
+    policies = [each.name for each in bot.flows.policies]
+    return Known(bot.intents, tools, list(loaded), slots, policies)
 
 
 def scenario_paths(folder: Path) -> list[Path]:
@@ -127,6 +135,7 @@ def _names_of(
     lists: Sequence[tuple[str, str, Sequence[str], Collection[str] | None]] = (
         ("flow_started", "flow", expect.flow_started, known.flows),
         ("flow_ended", "flow", expect.flow_ended, known.flows),
+        ("slot_set", "slot", list(expect.slot_set), known.slots),
         ("not_called", "tool", expect.not_called, known.tools),
         ("policy_refused", "policy", expect.policy_refused, known.policies),
         (
@@ -138,7 +147,8 @@ def _names_of(
     )
     for key, kind, names, allowed in lists:
         for position, name in enumerate(names):
-            yield (*at, key, position), kind, name, allowed
+            step = name if key == "slot_set" else position
+            yield (*at, key, step), kind, name, allowed
 
 
 def _wrong_events(scenario: Scenario) -> Iterator[tuple[Location, str, str]]:

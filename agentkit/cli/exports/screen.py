@@ -68,9 +68,9 @@ def _said(moment: Moment, who: str, style: str) -> list[ScreenLine]:
     length = sum(map(len, rows)) or 1
     lines, at = [], moment.at
     for number, row in enumerate(rows):
-        start = Text(who, style=style) if number == 0 else Text(" " * _INDENT)
+        start = Text().append(who, style=style) if number == 0 else Text(" " * _INDENT)
         typing = moment.typing * len(row) / length
-        lines.append(ScreenLine(start.append(Text(row, style="default")), at, typing, _INDENT))
+        lines.append(ScreenLine(start.append(row), at, typing, _INDENT))
         at += typing
     return lines
 
