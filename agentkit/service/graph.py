@@ -3,6 +3,7 @@ side."""
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from agentkit.yaml_files import Location
 
 _WIDTH: Final = 230  # pixels of a box
 _LINE: Final = 17
-_CHARACTERS: Final = 32  # of one line in a box
+_CHARACTERS: Final = 30  # of one line in a box
 _MOST_LINES: Final = 5
 _GAP: Final = 34
 _STRAIGHT: Final = 70  # width of a branch without steps
@@ -28,6 +29,7 @@ _SHAPES: Final = {
     "collect": ('["', '"]'), "call": ('[["', '"]]'), "confirm": ('{{"', '"}}'), "say": ('("', '")'),
     "if": ('{"', '"}'), "goto": ('["', '"]'), "hand_off": ('(["', '"])'), "end": ('(("', '"))'),
 }  # fmt: skip
+_TAG: Final = re.compile(r"\{%.*?%\}")
 _WAYS: Final = {"then": "yes", "else": "no", "failed": "can't", "denied": "no"}
 
 
@@ -62,7 +64,7 @@ def caption(step: Step) -> str:
         case Confirm():
             return variations(step.confirm)[0]
         case Say():
-            return variations(step.say)[0]
+            return _TAG.sub(" ", variations(step.say)[0])
         case If():
             return step.condition
         case Goto():
@@ -124,6 +126,10 @@ class _Box:
         return self.y + self.height
 
 
+def _branches(step: Step) -> list[tuple[str, tuple[Step, ...]]]:
+    return [(name, steps) for name, steps in inner_steps(step) if steps]
+
+
 @dataclass
 class _Picture:
     loaded: LoadedFlow
@@ -135,11 +141,11 @@ class _Picture:
         return max(widths) + 24
 
     def _columns(self, step: Step) -> list[float]:
-        inner = inner_steps(step)
+        inner = _branches(step)
         if not inner:
             return [_WIDTH]
-        branches = [self.width(steps) if steps else _STRAIGHT for _, steps in inner]
-        return branches if isinstance(step, If) else [_WIDTH / 2 + _STRAIGHT, *branches]
+        branches = [self.width(steps) for _, steps in inner]
+        return branches if len(inner) > 1 else [_WIDTH / 2 + _STRAIGHT, *branches]
 
     def place(self, steps: Sequence[Step], at: Location, x: float, y: float) -> float:
         """Put a list of steps around `x`, from `y` downwards; the y behind it."""
@@ -147,18 +153,18 @@ class _Picture:
             here: Location = (*at, number)
             lines = textwrap.wrap(caption(step), _CHARACTERS) or [""]
             if len(lines) > _MOST_LINES:
-                lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1] + " …"]
+                lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][: _CHARACTERS - 2] + " …"]
             label = "" if isinstance(step, str) else step.id or ""
             box = _Box(x, y, lines, kind_of(step), label)
             self.boxes[here] = box
             y = box.bottom + _GAP
-            inner = inner_steps(step)
+            inner = _branches(step)
             if not inner:
                 continue
             columns = self._columns(step)
-            is_if = isinstance(step, If)
-            left = x - (sum(columns) / 2 if is_if else columns[0] / 2)
-            if not is_if:
+            goes_on = len(columns) > len(inner)  # straight down, with the one branch to its right
+            left = x - (columns[0] / 2 if goes_on else sum(columns) / 2)
+            if goes_on:
                 left += columns.pop(0)
             bottoms = [y]
             for (name, branch), width in zip(inner, columns, strict=True):
@@ -218,7 +224,7 @@ def _edge(box: _Box, target: _Box, label: str, lane: float) -> str:
         return (
             f'<path d="M{start:.0f} {y:.0f}H{lane:.0f}V{to:.0f}H{stop:.0f}" stroke-dasharray="5 4" {style}/>'
         )
-    x, right = box.x, label in ("no", "can't") and target.x > box.x
+    x, right = box.x, target.x > box.x
     if box.x == target.x:
         path = f"M{x:.0f} {box.bottom:.0f}V{target.y - 2:.0f}"
     elif target.y - box.bottom < 2 * _GAP and abs(target.x - box.x) > 1:
@@ -230,7 +236,7 @@ def _edge(box: _Box, target: _Box, label: str, lane: float) -> str:
     text = ""
     if label:
         place = target.x if abs(target.x - box.x) > 1 and target.y - box.bottom < 2 * _GAP else x
-        text = f'<text x="{place + 6:.0f}" y="{box.bottom + (26 if right else 16):.0f}" fill="#374151">{label}</text>'
+        text = f'<text x="{place + 6:.0f}" y="{box.bottom + (24 if right else 30):.0f}" fill="#374151">{label}</text>'
     return f'<path d="{path}" {style}/>{text}'
 
 
