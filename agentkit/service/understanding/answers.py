@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from agentkit.commands import (
@@ -59,7 +59,20 @@ class Answer:
     @property
     def explained(self) -> bool:
         """Every word is explained, and they say something."""
-        return not self.cover.left and bool(self.commands())
+        if self.cover.left or not (commands := self.commands()):
+            return False
+        holds_a_value = any(isinstance(each, (SetSlot, CorrectSlot)) for each in commands)
+        return not (holds_a_value and "cancel" in self.cover.meanings and not self._is_about_cancelling())
+
+    @property
+    def open(self) -> Mapping[str, tuple[Candidate, ...]]:
+        """Slots with several values, none of which the words settle."""
+        return self.reading.open if self.reading is not None else {}
+
+    @property
+    def gives_what_was_asked(self) -> bool:
+        """Whether the piece holds a value of the slot that the bot asked for."""
+        return self.reading is not None and any(each.slot == self._asked for each in self.reading.values)
 
     def commands(self) -> list[Command]:
         """What the piece says; nothing where it holds neither a value nor a phrase."""
@@ -68,8 +81,8 @@ class Answer:
         if "hand_off" in said:
             return [*values, HandOff(reason=self.text)]
         if values:
-            return [*values, *self._after_values(said)]
-        if "cancel" in said and not self._is_about_cancelling():
+            return values  # a "yes" beside them is no consent: what was asked has changed with the value
+        if "cancel" in said and self._situation.is_open and not self._is_about_cancelling():
             return [Deny() if self._confirming and "deny" in said and not self.cover.left else Cancel()]
         for meaning, command in (("repeat", Repeat()), ("clarify", Clarify())):
             if meaning in said:
@@ -79,8 +92,13 @@ class Answer:
                 return decided
         elif "drop" in said:
             return [Cancel()]
-        if {"abuse", "thanks", "greeting"} & set(said) and not self.cover.left:
-            return [ChitChat(intent=next(each for each in said if each in ("abuse", "thanks", "greeting")))]
+        chat = [
+            each
+            for each in said
+            if each == "abuse" or (each in ("thanks", "greeting") and not self.cover.left)
+        ]
+        if chat:
+            return [ChitChat(intent=chat[0])]
         return []
 
     def free_text(self) -> list[Command]:
@@ -105,20 +123,20 @@ class Answer:
         if self.reading is None or self._flow is None:
             return []
         filled = self._situation.filled
-        found: list[Command] = []
-        for each in self.reading.values:
-            name, said = each.slot.name, piece(self.text, each)
-            if name in filled and filled[name] == each.value and each.slot != self._asked:
-                continue
-            if name in filled and each.slot != self._asked:
-                found.append(CorrectSlot(slot=name, value=each.value, said=said))
-            else:
-                found.append(SetSlot(slot=name, value=each.value, said=said))
-        return found
+        return [
+            self.given(each)
+            for each in self.reading.values
+            if each.slot == self._asked
+            or each.slot.name not in filled
+            or filled[each.slot.name] != each.value
+        ]
 
-    def _after_values(self, said: Sequence[str]) -> list[Command]:
-        """ "Yes" beside a value is no consent to what was asked: it has changed with the value."""
-        return []
+    def given(self, candidate: Candidate) -> Command:
+        """A value for a slot that was asked for or is open, or the correction of one that was settled."""
+        name, said = candidate.slot.name, piece(self.text, candidate)
+        if name in self._situation.filled and candidate.slot != self._asked:
+            return CorrectSlot(slot=name, value=candidate.value, said=said)
+        return SetSlot(slot=name, value=candidate.value, said=said)
 
     def _yes_or_no(self, said: Sequence[str]) -> list[Command]:
         yes, no = "confirm" in said, "deny" in said or "drop" in said

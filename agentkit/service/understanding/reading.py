@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Final
 
 from pydantic import JsonValue
@@ -130,7 +131,7 @@ def _groups(found: Sequence[Candidate]) -> list[list[Candidate]]:
 def _best(
     group: Sequence[Candidate], text: str, begin: int, end: int, frame: Frame, flow: FlowSketch
 ) -> Candidate | None:
-    """The candidate whose slot the words speak of; None for a bare number that no word, question or open slot claims."""
+    """The candidate whose slot the words speak of; None for a bare number that nothing claims."""
     filled = frame.filled or {}
     scored: list[tuple[int, int, Candidate]] = []
     for each in group:
@@ -175,7 +176,7 @@ def _in_pairs(
 ) -> None:
     """ "From 3 to 5 December" fills the two slots for days of a flow in their order."""
     small = lowered(text)
-    for left, right in zip(groups, groups[1:], strict=False):
+    for left, right in pairwise(groups):
         between = small[left[0].end : right[0].start]
         kinds = [each.slot for each in left if each.slot in [other.slot for other in right]]
         if len(kinds) < 2 or not _RANGE.fullmatch(between):

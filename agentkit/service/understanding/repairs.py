@@ -12,7 +12,7 @@ from agentkit.service.understanding.words import lowered
 
 _NOT_THIS: Final = re.compile(
     r"(?:\bnot|n't|n´t|\bnever(?:\s+said)?|\bcannot|\b(?:dont|isnt|wasnt|cant|wont)|\binstead\s+of|\brather\s+than|"
-    r"\bthan|\bexcept(?:\s+for)?|\bother\s+than|\bany\w*\s+but|\bno\s+longer|\bwithout|\breplace|\bwas)"
+    r"\bthan|\bexcept(?:\s+for)?|\bother\s+than|\bany\w*\s+but|\bno\s+longer|\bwithout|\breplace)"
     r"(?:\s+[\w#']+\.?){0,4}?\s*[#€$£(\"']*$"
 )
 """What makes the value behind it one that is not meant; up to four words may stand between."""

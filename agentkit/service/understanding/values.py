@@ -24,8 +24,8 @@ _CHUNK: Final = re.compile(r"[^\W\d_]+|\d+")
 _MOST_CHUNKS: Final = 8
 _JOINTS: Final = re.compile(r"[ -]?|\s-\s")
 _EVERYDAY: Final = (
-    "a am an and are as at be by do for go has he i if in is it me my no not nr of on or our so the then to up us was we "
-    "with you"
+    "a am an and are as at be by do for go has he i if in is it me my no not nr of on or our so the then to up us was "
+    "we with you"
 )
 _NO_LETTERS_OF_A_CODE: Final = frozenset(_EVERYDAY.split())
 
@@ -178,9 +178,9 @@ def _content_words(said: str) -> frozenset[str]:
 
 
 _UNTELLING: Final = (
-    "a an and are be by can change could day days do does for from give have how i in is it its kind like long many much "
-    "need new no of on one or our please should that the their there this to us want was we what when where whether "
-    "which who why will with would you your back pay move deliver"
+    "a an and are be by can change could day days do does for from give have how i in is it its kind like long many "
+    "much need new no of on one or our please should that the their there this to us want was we what when where "
+    "whether which who why will with would you your back pay move deliver"
 )
 _NO_CUES: Final = frozenset(_UNTELLING.split())
 

@@ -13,6 +13,8 @@ from agentkit.service.understanding.words import lowered, words_of
 
 SURE: Final = 0.5
 """Probability of an intent from which it decides without the generator."""
+CONCEIVABLE: Final = 0.2
+"""Probability of an intent from which the generator is asked whether the words want its process."""
 _MOST_CLAUSES: Final = 8
 _STRONG: Final = re.compile(
     r"(?<=[.?!;\n])\s+|\n+|\.\.\.|,?\s+(?:and|plus)\s+(?=\S+\s+\S)|,\s*(?=(?:then|also|and)\b)|\s+(?=(?:then|also)\s)",
@@ -57,10 +59,12 @@ def wishes_in(situation: Situation, text: str) -> list[Wish]:
     named = [wish(situation, piece, each) for (piece, _, _), each in zip(pieces, predictions, strict=True)]
     joined: list[tuple[Wish, int, int]] = []
     for each, (_, start, end) in zip(named, pieces, strict=True):
-        if joined and (not each.intent or _same(each, joined[-1][0])):
+        if joined and (
+            _same(each, joined[-1][0]) if each.intent else not _conceivable(situation, each, joined[-1][0])
+        ):
             before, first, _ = joined[-1]
             joined[-1] = (before, first, end)
-        elif joined and not joined[-1][0].intent and situation.awaiting is None:
+        elif joined and situation.awaiting is None and not _conceivable(situation, joined[-1][0], each):
             joined[-1] = (each, joined[-1][1], end)
         else:
             joined.append((each, start, end))
@@ -75,31 +79,36 @@ def wish(situation: Situation, text: str, prediction: Prediction | None) -> Wish
         return Wish(text, prediction)
     intent = prediction.intent
     if prediction.ambiguous:
-        flows = [flow for each in prediction.ambiguous if (flow := _started(situation, each))]
+        flows = [flow for each in prediction.ambiguous if (flow := situation.starts(each))]
         if len(set(flows)) != 1:
             return Wish(text, prediction, rivals=tuple(dict.fromkeys(flows)))
     elif prediction.probability < SURE:
         return Wish(text, prediction)
-    if flow := _started(situation, intent):
+    if flow := situation.starts(intent):
         return Wish(text, prediction, intent, "flow", flow)
     ways: dict[str, Kind] = {"knowledge": "knowledge", "answer": "chat", "hand_off": "person"}
     return Wish(text, prediction, intent, ways.get(situation.answered_by.get(intent, ""), "knowledge"))
 
 
-def likely_flows(situation: Situation, prediction: Prediction | None, most: int) -> tuple[str, ...]:
-    """Flows that a message may want, the likeliest first; all of them where the encoder cannot say."""
-    if prediction is None:
-        return tuple(situation.flows)[:most]
-    ranked = [flow for intent, _ in prediction.ranking if (flow := _started(situation, intent))]
-    return tuple(dict.fromkeys(ranked))[:most]
-
-
-def _started(situation: Situation, intent: str) -> str:
-    return next((flow.name for flow in situation.flows.values() if intent in flow.intents), "")
+def likely_flows(situation: Situation, prediction: Prediction | None) -> tuple[str, ...]:
+    """All flows, those that the encoder thinks of first."""
+    ranking = prediction.ranking if prediction is not None else ()
+    ranked = [flow for intent, _ in ranking if (flow := situation.starts(intent))]
+    return tuple(dict.fromkeys((*ranked, *situation.flows)))
 
 
 def _same(one: Wish, other: Wish) -> bool:
     return one.intent == other.intent if one.kind == "flow" else one.kind == other.kind
+
+
+def _conceivable(situation: Situation, one: Wish, other: Wish) -> bool:
+    """Whether a clause without a sure intent may want a process that its neighbour does not want."""
+    if one.intent or one.prediction is None:
+        return bool(one.intent)
+    return any(
+        probability >= CONCEIVABLE and situation.starts(intent) not in ("", other.flow)
+        for intent, probability in one.prediction.ranking
+    )
 
 
 def _of(one: Wish, text: str) -> Wish:
