@@ -30,6 +30,7 @@ _LEAD_IN: Final = re.compile(
     r"(?:the|my|our)\s+(?:new\s+)?(?P<cue>\w+)(?:\s+\w+)?\s+(?:is|are|was)(?:\s+called)?\s+|(?:in|at|to|near)\s+)",
 )
 _POLITE_END: Final = re.compile(r"[\s,]*(?:\b(?:please|pls|thanks|thank you)\b)?[\s.!,;]*$", re.IGNORECASE)
+_ON_CONDITION: Final = re.compile(r"\b(?:but|instead|if|unless|only|except|after|before|until)\b")
 _MOST_NAMED: Final = 6
 """Words of a value before which "it is" or "in" is no part of it."""
 
@@ -140,8 +141,12 @@ class Answer:
 
     def _yes_or_no(self, said: Sequence[str]) -> list[Command]:
         yes, no = "confirm" in said, "deny" in said or "drop" in said
-        if not yes and not no and not said and not self.cover.left and self._is_about_cancelling():
-            yes = bool(words_of(self.text))
+        if yes and self._confirming and (self.cover.left or _ON_CONDITION.search(lowered(self.text))):
+            return []  # "yes, but …" with something that was not understood is no yes
+        if not said and not self.cover.left and self._asked is not None:
+            yes = not words_in(self._asked.name).isdisjoint(word.text for word in words_of(self.text))
+        if not said and not self.cover.left and self._is_about_cancelling():
+            yes = "cancel" in {word.text for word in words_of(self.text)}
         if yes == no and not (no and said and said[-1] == "deny" and said[0] == "deny"):
             return [] if not no else [Deny()] if said[0] != "confirm" else []
         if self._asked is not None:
@@ -150,7 +155,7 @@ class Answer:
 
     def _is_about_cancelling(self) -> bool:
         """Whether "cancel" names what the flow does rather than its end."""
-        return self._flow is not None and "cancel" in words_in_name(self._flow)
+        return self._flow is not None and "cancel" in words_in(self._flow.name)
 
 
 def _answered_flow(situation: Situation) -> FlowSketch | None:
@@ -160,9 +165,9 @@ def _answered_flow(situation: Situation) -> FlowSketch | None:
     return situation.flow
 
 
-def words_in_name(flow: FlowSketch) -> set[str]:
-    """Words of the name of a flow."""
-    return set(flow.name.lower().split("_"))
+def words_in(name: str) -> set[str]:
+    """Words of the name of a flow or slot."""
+    return set(name.lower().split("_"))
 
 
 def subject_of(flow: FlowSketch | None) -> frozenset[str]:
@@ -170,7 +175,7 @@ def subject_of(flow: FlowSketch | None) -> frozenset[str]:
     if flow is None:
         return frozenset()
     cues = (cues_of(slot) for slot in flow.slots.values())
-    return frozenset(words_in_name(flow)).union(*cues)
+    return frozenset(words_in(flow.name)).union(*cues)
 
 
 def stripped(text: str, slot: SlotSketch) -> tuple[int, int]:

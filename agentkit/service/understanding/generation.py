@@ -7,7 +7,8 @@ runs of words of the message and nothing else. Whatever the weights are, what wa
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ from agentkit.service.understanding.situation import Ask
 from agentkit.service.understanding.words import words_of
 
 NONE: Final = "none"
+_HANGING: Final = re.compile(r"(?:[\s,;]+|\b(?:in|at|on|of|from|to|and))+$")
 _SHOWN: Final = 600
 """Characters of a message that the generator reads."""
 _MOST_TOKENS: Final = 64
@@ -58,12 +60,15 @@ class Decider:
         chosen = self._written("understand_meaning", case, grammar)
         return chosen if chosen in meanings else None
 
-    def value(self, text: str, slot: SlotSketch) -> tuple[int, int] | None:
+    def value(
+        self, text: str, slot: SlotSketch, taken: Sequence[tuple[int, int]] = ()
+    ) -> tuple[int, int] | None:
         """Where a message says a free text.
 
         Args:
             text: The message.
             slot: Whose value it is.
+            taken: Places of other values, which are no part of it unless more stands around them.
 
         Returns:
             Its place; None where the message does not say it.
@@ -80,7 +85,8 @@ class Decider:
         at = text.find(said)
         if written == NONE or at < 0 or not words_of(said):
             return None
-        return at, at + len(said)
+        place = (at, at + len(said))
+        return None if any(start <= place[0] and place[1] <= end for start, end in taken) else place
 
     def _written(self, prompt: str, case: str, grammar: str) -> str:
         examples = self.prompts.conversation(prompt)
@@ -94,6 +100,20 @@ class Decider:
             return self.ask(request).strip()
         except (ConstraintError, ContextOverflow, ModelError):
             return NONE  # the bot asks again: no turn fails because its message was not understood
+
+
+def without_each_other(text: str, places: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Free texts of one message without the one that ends another: "7 Quay Street in Galway" and "Galway"."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, (start, end) in places.items():
+        inner = [
+            other for key, other in places.items() if key != name and start < other[0] and other[1] == end
+        ]
+        last = min((other[0] for other in inner), default=end)
+        kept = _HANGING.sub("", text[start:last]) if inner else text[start:end]
+        if (start, end) not in found.values():
+            found[name] = (start, start + len(kept))
+    return found
 
 
 def _one_line(text: str) -> str:

@@ -92,6 +92,8 @@ def read(text: str, flow: FlowSketch, frame: Frame) -> Reading:
     open_: dict[str, tuple[Candidate, ...]] = {}
     for name, candidates in by_slot.items():
         live = meant(candidates, text, spans_a_range=candidates[0].slot.type in several)
+        if len(live) > 1 and live[0].doubtful:
+            live = [each for each in live if _nearness(each, text, 0, len(text))] or live
         if len(live) > 1 and not are_listed(live, text):
             open_[name] = tuple(live)
         else:

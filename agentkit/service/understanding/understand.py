@@ -26,22 +26,22 @@ from agentkit.commands import (
 from agentkit.prompts import PromptLibrary
 from agentkit.service.sketch import FlowSketch
 from agentkit.service.understanding.answers import Answer, settled, subject_of
-from agentkit.service.understanding.generation import Decider
+from agentkit.service.understanding.generation import Decider, without_each_other
 from agentkit.service.understanding.phrases import asks, cover, spoken
 from agentkit.service.understanding.reading import Frame, read
 from agentkit.service.understanding.situation import Ask, Situation, Understood, UnderstoodBy
 from agentkit.service.understanding.values import piece
-from agentkit.service.understanding.wishes import CONCEIVABLE, Wish, likely_flows, wishes_in
+from agentkit.service.understanding.wishes import CLEAR, CONCEIVABLE, Wish, likely_flows, wishes_in
 from agentkit.service.understanding.words import words_of
 
 _READ: Final = 2000
 """Characters of a message that are read: its beginning and its end, where wishes stand."""
 
 
-_CLEAR: Final = 0.8
-"""Probability from which an intent means another process although the message holds what the bot asked for."""
 _PASSING: Final = 2
 """Words beside a value that need no explanation ("it arrived broken")."""
+_LIKELY: Final = 0.4
+"""Probability of an intent that decides together with a value of its flow."""
 _ON_TOPIC: Final = 0.25
 """Probability of being in scope from which a question without an intent goes to the knowledge."""
 _MOST_FLOWS: Final = 3
@@ -146,12 +146,14 @@ class _Understanding:
         commands: list[Command] = [StartFlow(flow=flow.name)]
         said = cover(wish.text, reading.places, subject_of(flow) | _described(flow))
         texts = [slot for slot in flow.slots.values() if slot.type == "text" and not slot.pattern]
+        places: dict[str, tuple[int, int]] = {}
         for slot in texts if said.left else ():
             decider = self._asking()
-            place = decider.value(wish.text, slot) if decider is not None else None
-            if place is not None and not _same_words(place, commands, wish.text):
-                value = wish.text[place[0] : place[1]]
-                commands.append(SetSlot(slot=slot.name, value=value, said=value))
+            place = decider.value(wish.text, slot, reading.places) if decider is not None else None
+            if place is not None:
+                places[slot.name] = place
+        for name, (start, end) in without_each_other(wish.text, places).items():
+            commands.append(SetSlot(slot=name, value=wish.text[start:end], said=wish.text[start:end]))
         commands += settled(reading, wish.text)
         for further in reading.listed:
             value = wish.text[further.start : further.end]
@@ -190,9 +192,12 @@ class _Understanding:
         free = answer.free_text()
         if free and not asks(text):
             return free
-        if self.situation.asked is not None and not free and not asks(text):
-            return [CannotHandle()]  # a value was asked for and the message holds none
-        if asks(text) and not free and not self._may_start(wish):
+        if not self.situation.is_open and (flow := self._fitting(wish)):
+            self._decided("encoder")
+            return self._started(Wish(text, wish.prediction, "", "flow", flow))
+        if not free and not asks(text) and self.situation.awaiting is not None and not self._may_start(wish):
+            return [CannotHandle()]  # a value or a yes was asked for, and the message holds neither
+        if not free and asks(text) and not self._may_start(wish):
             return self._best_guess(wish, text, free)
         meanings = self._meanings(wish, may_answer=bool(free))
         decider = self._asking() if meanings else None
@@ -203,22 +208,13 @@ class _Understanding:
                 return free
             case "question":
                 return [KnowledgeQuestion(text=text)]
-            case "yes":
-                return [Confirm()]
-            case "no":
-                return [Deny()]
             case None:
                 return [CannotHandle()]
             case flow:
                 return self._started(Wish(text, wish.prediction, "", "flow", flow))
 
     def _meanings(self, wish: Wish, *, may_answer: bool) -> dict[str, str]:
-        waiting = self.situation.awaiting
-        found: dict[str, str] = {}
-        if may_answer:
-            found["answer"] = "it answers what was asked"
-        if waiting is not None and waiting.expected == "confirmation":
-            found |= {"yes": "the customer agrees", "no": "the customer does not want it"}
+        found: dict[str, str] = {"answer": "it answers what was asked"} if may_answer else {}
         for name in self._likely(wish):
             found[name] = self.situation.flows[name].description
         found["question"] = "it asks for information"
@@ -232,11 +228,31 @@ class _Understanding:
         ranked = sorted(likely, key=lambda name: (-places[name], likely.index(name)))
         return [name for name in ranked if name != self.situation.active][:_MOST_FLOWS]
 
+    def _fitting(self, wish: Wish) -> str:
+        """The flow that the encoder thinks of and whose slots the values of the message fit; empty where two do."""
+        prediction = wish.prediction
+        if prediction is None or prediction.in_scope < _ON_TOPIC:
+            return ""
+        frame = Frame(self.situation.today, self.situation.language)
+        likely = {
+            flow: odds for intent, odds in prediction.ranking if (flow := self.situation.starts(intent))
+        }
+        places = {flow: len(read(wish.text, self.situation.flows[flow], frame).values) for flow in likely}
+        most = max(places.values(), default=0)
+        best = [flow for flow, count in places.items() if count == most]
+        first = max(likely, key=lambda flow: likely[flow], default="")
+        if most >= 2 and len(best) == 1:
+            return best[0]
+        others = [odds for flow, odds in likely.items() if flow != first]
+        ahead = first and likely[first] >= _LIKELY and likely[first] >= 2 * max(others, default=0.0)
+        return first if ahead and places[first] else ""
+
     def _may_start(self, wish: Wish) -> bool:
         """Whether the message may want another process."""
         prediction = wish.prediction
+        least = _LIKELY if self.situation.is_open else CONCEIVABLE
         return prediction is None or any(
-            probability >= CONCEIVABLE and self.situation.starts(intent)
+            probability >= least and self.situation.starts(intent) not in ("", self.situation.active)
             for intent, probability in prediction.ranking
         )
 
@@ -248,22 +264,20 @@ class _Understanding:
 
 
 def _answers_in_passing(wish: Wish, answer: Answer) -> bool:
-    """Whether a message with a value that was asked for wants just that, whatever the encoder reads into it."""
-    if not answer.gives_what_was_asked or asks(wish.text):
+    """Whether a message answers what was asked, whatever the encoder reads into it: it asks nothing itself, and holds
+    what was asked for or nothing that a process could begin with."""
+    if asks(wish.text):
         return False
     if wish.kind in ("knowledge", "chat"):
         return True
-    sure = wish.prediction is not None and wish.prediction.probability >= _CLEAR
+    if not answer.gives_what_was_asked:
+        return False
+    sure = wish.prediction is not None and wish.prediction.probability >= CLEAR
     return not sure and len(answer.cover.left) <= _PASSING
 
 
 def _described(flow: FlowSketch) -> frozenset[str]:
     return frozenset(word.text for word in words_of(flow.description))
-
-
-def _same_words(place: tuple[int, int], commands: list[Command], text: str) -> bool:
-    """Whether another text of the same message is what was found."""
-    return any(isinstance(each, SetSlot) and each.said == text[place[0] : place[1]] for each in commands)
 
 
 def _before_a_start(commands: list[Command]) -> list[Command]:
@@ -272,7 +286,7 @@ def _before_a_start(commands: list[Command]) -> list[Command]:
 
 
 def _telling(commands: list[Command]) -> list[Command]:
-    """Without the greeting of a message that wants something, what is unclear beside it, and a yes to what it changes."""
+    """Without a greeting, what is unclear beside a wish, and a yes to what the same message changes."""
     others: list[Command] = [each for each in commands if not isinstance(each, (ChitChat, CannotHandle))]
     if any(isinstance(each, (SetSlot, CorrectSlot)) for each in _before_a_start(others)):
         others = [each for each in others if not isinstance(each, (Confirm, Deny))]

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from agentkit.service.sketch import SlotSketch
 from agentkit.service.understanding.dates import named_days
-from agentkit.service.understanding.numerals import numerals_of, spoken_digits
+from agentkit.service.understanding.numerals import Numeral, numerals_of, spoken_digits
 from agentkit.service.understanding.words import Word, is_misspelt, lowered, words_of
 
 _CHUNK: Final = re.compile(r"[^\W\d_]+|\d+")
@@ -70,7 +70,7 @@ def candidates_of(slot: SlotSketch, text: str, today: date, language: str = "en"
             return [Candidate(slot, d.day.isoformat(), d.start, d.end, d.doubtful) for d in days]
         case "amount":
             return [
-                Candidate(slot, n.value, n.start, n.end, not n.currency)
+                Candidate(slot, n.value, n.start, n.end, not n.currency and not _has_cents(text, n))
                 for n in numerals_of(text, language, money=True)
                 if not n.currency or not slot.currency or n.currency == slot.currency
             ]
@@ -169,7 +169,11 @@ def _put_together(run: list[tuple[str, int, int]], whole: re.Pattern[str]) -> st
 
 def cues_of(slot: SlotSketch) -> frozenset[str]:
     """Words that stand beside a value of this slot: those of its name, its description and its question."""
-    return _content_words(f"{slot.name.replace('_', ' ')} {slot.description} {slot.asked}")
+    cues = _content_words(f"{slot.name.replace('_', ' ')} {slot.description} {slot.asked}")
+    return cues if slot.type != "integer" or cues.isdisjoint(_PEOPLE) else cues | _PEOPLE
+
+
+_PEOPLE: Final = frozenset(("people", "persons", "guests", "adults", "passengers", "us"))
 
 
 @lru_cache(maxsize=512)
@@ -231,6 +235,11 @@ def _places(words: list[Word], wanted: list[str]) -> Iterator[tuple[int, int]]:
 def _same(word: str, known: str) -> bool:
     word = word.replace("'", "")
     return word in (known, f"{known}s", f"{known}es") or is_misspelt(word, known)
+
+
+def _has_cents(text: str, numeral: Numeral) -> bool:
+    """Whether a number is written like money: 64,20."""
+    return re.search(r"[.,]\d\d$", text[numeral.start : numeral.end]) is not None
 
 
 def piece(text: str, candidate: Candidate) -> str:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from agentkit.intents import Prediction
+from agentkit.service.understanding.reading import Frame, read
 from agentkit.service.understanding.situation import Situation
 from agentkit.service.understanding.words import lowered, words_of
 
 SURE: Final = 0.5
 """Probability of an intent from which it decides without the generator."""
+CLEAR: Final = 0.8
+"""Probability from which an intent outweighs what else a message may mean."""
 CONCEIVABLE: Final = 0.2
 """Probability of an intent from which the generator is asked whether the words want its process."""
 _MOST_CLAUSES: Final = 8
@@ -48,6 +51,11 @@ class Wish:
     flow: str = ""
     rivals: tuple[str, ...] = ()
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether the encoder has no doubt."""
+        return bool(self.intent) and self.prediction is not None and self.prediction.probability >= CLEAR
+
 
 def wishes_in(situation: Situation, text: str) -> list[Wish]:
     """The wishes of a message, in order; one for all of it where its clauses want the same, or nothing of their own."""
@@ -56,21 +64,35 @@ def wishes_in(situation: Situation, text: str) -> list[Wish]:
     if len(pieces) == 1 or situation.classify is None:
         return [whole]
     predictions = situation.classify([piece for piece, _, _ in pieces])
-    named = [wish(situation, piece, each) for (piece, _, _), each in zip(pieces, predictions, strict=True)]
+    if _names_two_of_one(situation, whole):
+        whole = Wish(text, whole.prediction)
     joined: list[tuple[Wish, int, int]] = []
-    for each, (_, start, end) in zip(named, pieces, strict=True):
-        if joined and (
-            _same(each, joined[-1][0]) if each.intent else not _conceivable(situation, each, joined[-1][0])
-        ):
+    for (piece, start, end), prediction in zip(pieces, predictions, strict=True):
+        each = _beside(whole, wish(situation, piece, prediction))
+        if joined and _belong_together(situation, joined[-1][0], each, whole):
             before, first, _ = joined[-1]
-            joined[-1] = (before, first, end)
-        elif joined and situation.awaiting is None and not _conceivable(situation, joined[-1][0], each):
-            joined[-1] = (each, joined[-1][1], end)
+            joined[-1] = (before if before.intent or not each.intent else each, first, end)
         else:
             joined.append((each, start, end))
     if len(joined) == 1:
         return [whole if whole.intent or not joined[0][0].intent else _of(joined[0][0], text)]
     return [_of(each, text[start:end]) for each, start, end in joined]
+
+
+def _names_two_of_one(situation: Situation, whole: Wish) -> bool:
+    """Whether a message holds two values of a slot, neither of which is taken back: a sign of two wishes."""
+    if whole.kind != "flow":
+        return False
+    frame = Frame(situation.today, situation.language)
+    return bool(read(whole.text, situation.flows[whole.flow], frame).open)
+
+
+def _beside(whole: Wish, piece: Wish) -> Wish:
+    """A clause of a message that surely wants one thing has to be as sure of another; a greeting hosts nothing."""
+    prediction = piece.prediction
+    if piece.kind == "chat" or (whole.is_clear and not piece.is_clear and piece.intent != whole.intent):
+        return Wish(piece.text, prediction)
+    return piece
 
 
 def wish(situation: Situation, text: str, prediction: Prediction | None) -> Wish:
@@ -97,17 +119,20 @@ def likely_flows(situation: Situation, prediction: Prediction | None) -> tuple[s
     return tuple(dict.fromkeys((*ranked, *situation.flows)))
 
 
-def _same(one: Wish, other: Wish) -> bool:
-    return one.intent == other.intent if one.kind == "flow" else one.kind == other.kind
-
-
-def _conceivable(situation: Situation, one: Wish, other: Wish) -> bool:
-    """Whether a clause without a sure intent may want a process that its neighbour does not want."""
-    if one.intent or one.prediction is None:
-        return bool(one.intent)
-    return any(
-        probability >= CONCEIVABLE and situation.starts(intent) not in ("", other.flow)
-        for intent, probability in one.prediction.ranking
+def _belong_together(situation: Situation, one: Wish, two: Wish, whole: Wish) -> bool:
+    """Whether two clauses, one after the other, are about the same."""
+    if one.intent and two.intent:
+        return one.intent == two.intent if one.kind == "flow" else one.kind == two.kind
+    if not one.intent and not two.intent:
+        return True
+    host, other = (one, two) if one.intent else (two, one)
+    if situation.is_open and (host is two or host.kind != "flow"):
+        return False  # what has no wish of its own may answer what was asked
+    if whole.is_clear or other.prediction is None:
+        return True
+    return not any(
+        probability >= CONCEIVABLE and situation.starts(intent) not in ("", host.flow)
+        for intent, probability in other.prediction.ranking
     )
 
 
