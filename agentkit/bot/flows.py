@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agentkit.bot.config import BotConfig, config_error
-from agentkit.intents import IntentFile
+from agentkit.bot.code import tools_of
+from agentkit.bot.config import BotConfig, config_error, load_config
+from agentkit.intents import IntentFile, load_examples
 from agentkit.service.book import FlowBook
 from agentkit.service.loading import load_flows
 from agentkit.tools import Toolset
@@ -39,6 +40,26 @@ def flows_of(
     )
     if intents is not None:
         _check_bindings(book, intents)
+    return book
+
+
+def load_bot_flows(folder: Path) -> FlowBook:
+    """The flows of a bot folder, without opening the bot: for checks and pictures.
+
+    Raises:
+        BotFileError: Something in the folder is missing or wrong, or the bot has no flows.
+    """
+    config = load_config(folder)
+    tools = tools_of(folder, config)
+    try:
+        intents = load_examples(folder / config.intents) if config.intents else None
+        book = flows_of(folder, config, tools.toolset, intents)
+    finally:
+        tools.close()
+    if book is None:
+        raise config_error(
+            folder, "the bot has no flows", at=(), hint="Add `flows: flows` and a flow in that folder."
+        )
     return book
 
 

@@ -11,7 +11,19 @@ import typer
 
 import agentkit
 from agentkit.bot.config import DEFAULT_GENERATOR
-from agentkit.cli import approvals, evaluate, intents, knowledge, memory, models, new, plugins, tools, trust
+from agentkit.cli import (
+    approvals,
+    evaluate,
+    flows,
+    intents,
+    knowledge,
+    memory,
+    models,
+    new,
+    plugins,
+    tools,
+    trust,
+)
 from agentkit.cli import bench as bench_command
 from agentkit.cli import chat as chat_command
 from agentkit.cli import demo as demo_command
@@ -40,6 +52,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(memory.app, name="memory")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(intents.app, name="intents")
+app.add_typer(flows.app, name="flows")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(trust.app, name="trust")
 app.add_typer(evaluate.app, name="eval")

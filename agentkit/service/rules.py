@@ -222,7 +222,7 @@ def _unknown_words(what: str, name: str, known: Iterable[str]) -> tuple[str, str
 
 
 def used_names(loaded: LoadedFlow, book: FlowBook, node: Node) -> Iterator[tuple[str, Location]]:
-    """The names that a step reads, each with its place."""
+    """The names that a step reads, each with its place; of a slot what its question and its tool read."""
     found: list[tuple[str, bool, Location]] = []
     for field, text in texts_of(node.step):
         found += [(each, False, (*node.at, field)) for each in variations(text)]
@@ -230,12 +230,26 @@ def used_names(loaded: LoadedFlow, book: FlowBook, node: Node) -> Iterator[tuple
         case If():
             found.append((node.step.condition, True, (*node.at, "if")))
         case Call():
-            for name, written in node.step.arguments.items():
-                if isinstance(written, str) and "{" in written:
-                    inner = expression_of(written)
-                    found.append((inner or written, inner is not None, (*node.at, "with", name)))
+            found += _written_arguments(node.step, node.at)
+        case Collect():
+            at: Location = ("slots", node.step.collect)
+            slot = loaded.flow.slots[node.step.collect]
+            if slot.ask is not None:
+                found += [(each, False, (*at, "ask")) for each in variations(slot.ask)]
+            if slot.check is not None:
+                found += _written_arguments(slot.check, (*at, "validate"))
         case _:
             pass
-    for text, is_expression, at in found:
-        for name in book.expressions.names(text, loaded.where(at), is_expression=is_expression):
-            yield name, at
+    own = {"choices", node.step.collect} if isinstance(node.step, Collect) else set()
+    for text, is_expression, place in found:
+        names = book.expressions.names(text, loaded.where(place), is_expression=is_expression)
+        yield from ((name, place) for name in sorted(names - own))
+
+
+def _written_arguments(call: Call | Check, at: Location) -> list[tuple[str, bool, Location]]:
+    found: list[tuple[str, bool, Location]] = []
+    for name, written in call.arguments.items():
+        if isinstance(written, str) and "{" in written:
+            inner = expression_of(written)
+            found.append((inner or written, inner is not None, (*at, "with", name)))
+    return found

@@ -46,6 +46,7 @@ def _step(work: Working, frame: Frame) -> Move | None:
     node = loaded.nodes[frame.at]
     work.steps_left -= 1
     if work.steps_left == 0 or work.steps_left < -MOST_STEPS:
+        work.said.clear()  # what is said over and over helps nobody
         error = f"{MOST_STEPS} steps in one turn without asking anything: it goes round in a circle"
         work.fail(frame, loaded.where(node.at), error)
         return HandOver(error) if frame.flow == "pattern_failed" else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from agentkit.commands import (
@@ -30,6 +30,7 @@ _LEAD_IN: Final = re.compile(
     r"(?:the|my|our)\s+(?:new\s+)?(?P<cue>\w+)(?:\s+\w+)?\s+(?:is|are|was)(?:\s+called)?\s+|(?:in|at|to|near)\s+)",
 )
 _POLITE_END: Final = re.compile(r"[\s,]*(?:\b(?:please|pls|thanks|thank you)\b)?[\s.!,;]*$", re.IGNORECASE)
+_ON_CONDITION: Final = re.compile(r"\b(?:but|instead|if|unless|only|except|after|before|until)\b")
 _MOST_NAMED: Final = 6
 """Words of a value before which "it is" or "in" is no part of it."""
 
@@ -59,7 +60,20 @@ class Answer:
     @property
     def explained(self) -> bool:
         """Every word is explained, and they say something."""
-        return not self.cover.left and bool(self.commands())
+        if self.cover.left or not (commands := self.commands()):
+            return False
+        holds_a_value = any(isinstance(each, (SetSlot, CorrectSlot)) for each in commands)
+        return not (holds_a_value and "cancel" in self.cover.meanings and not self._is_about_cancelling())
+
+    @property
+    def open(self) -> Mapping[str, tuple[Candidate, ...]]:
+        """Slots with several values, none of which the words settle."""
+        return self.reading.open if self.reading is not None else {}
+
+    @property
+    def gives_what_was_asked(self) -> bool:
+        """Whether the piece holds a value of the slot that the bot asked for."""
+        return self.reading is not None and any(each.slot == self._asked for each in self.reading.values)
 
     def commands(self) -> list[Command]:
         """What the piece says; nothing where it holds neither a value nor a phrase."""
@@ -68,8 +82,8 @@ class Answer:
         if "hand_off" in said:
             return [*values, HandOff(reason=self.text)]
         if values:
-            return [*values, *self._after_values(said)]
-        if "cancel" in said and not self._is_about_cancelling():
+            return values  # a "yes" beside them is no consent: what was asked has changed with the value
+        if "cancel" in said and self._situation.is_open and not self._is_about_cancelling():
             return [Deny() if self._confirming and "deny" in said and not self.cover.left else Cancel()]
         for meaning, command in (("repeat", Repeat()), ("clarify", Clarify())):
             if meaning in said:
@@ -79,8 +93,13 @@ class Answer:
                 return decided
         elif "drop" in said:
             return [Cancel()]
-        if {"abuse", "thanks", "greeting"} & set(said) and not self.cover.left:
-            return [ChitChat(intent=next(each for each in said if each in ("abuse", "thanks", "greeting")))]
+        chat = [
+            each
+            for each in said
+            if each == "abuse" or (each in ("thanks", "greeting") and not self.cover.left)
+        ]
+        if chat:
+            return [ChitChat(intent=chat[0])]
         return []
 
     def free_text(self) -> list[Command]:
@@ -105,25 +124,29 @@ class Answer:
         if self.reading is None or self._flow is None:
             return []
         filled = self._situation.filled
-        found: list[Command] = []
-        for each in self.reading.values:
-            name, said = each.slot.name, piece(self.text, each)
-            if name in filled and filled[name] == each.value and each.slot != self._asked:
-                continue
-            if name in filled and each.slot != self._asked:
-                found.append(CorrectSlot(slot=name, value=each.value, said=said))
-            else:
-                found.append(SetSlot(slot=name, value=each.value, said=said))
-        return found
+        return [
+            self.given(each)
+            for each in self.reading.values
+            if each.slot == self._asked
+            or each.slot.name not in filled
+            or filled[each.slot.name] != each.value
+        ]
 
-    def _after_values(self, said: Sequence[str]) -> list[Command]:
-        """ "Yes" beside a value is no consent to what was asked: it has changed with the value."""
-        return []
+    def given(self, candidate: Candidate) -> Command:
+        """A value for a slot that was asked for or is open, or the correction of one that was settled."""
+        name, said = candidate.slot.name, piece(self.text, candidate)
+        if name in self._situation.filled and candidate.slot != self._asked:
+            return CorrectSlot(slot=name, value=candidate.value, said=said)
+        return SetSlot(slot=name, value=candidate.value, said=said)
 
     def _yes_or_no(self, said: Sequence[str]) -> list[Command]:
         yes, no = "confirm" in said, "deny" in said or "drop" in said
-        if not yes and not no and not said and not self.cover.left and self._is_about_cancelling():
-            yes = bool(words_of(self.text))
+        if yes and self._confirming and (self.cover.left or _ON_CONDITION.search(lowered(self.text))):
+            return []  # "yes, but …" with something that was not understood is no yes
+        if not said and not self.cover.left and self._asked is not None:
+            yes = not words_in(self._asked.name).isdisjoint(word.text for word in words_of(self.text))
+        if not said and not self.cover.left and self._is_about_cancelling():
+            yes = "cancel" in {word.text for word in words_of(self.text)}
         if yes == no and not (no and said and said[-1] == "deny" and said[0] == "deny"):
             return [] if not no else [Deny()] if said[0] != "confirm" else []
         if self._asked is not None:
@@ -132,7 +155,7 @@ class Answer:
 
     def _is_about_cancelling(self) -> bool:
         """Whether "cancel" names what the flow does rather than its end."""
-        return self._flow is not None and "cancel" in words_in_name(self._flow)
+        return self._flow is not None and "cancel" in words_in(self._flow.name)
 
 
 def _answered_flow(situation: Situation) -> FlowSketch | None:
@@ -142,9 +165,9 @@ def _answered_flow(situation: Situation) -> FlowSketch | None:
     return situation.flow
 
 
-def words_in_name(flow: FlowSketch) -> set[str]:
-    """Words of the name of a flow."""
-    return set(flow.name.lower().split("_"))
+def words_in(name: str) -> set[str]:
+    """Words of the name of a flow or slot."""
+    return set(name.lower().split("_"))
 
 
 def subject_of(flow: FlowSketch | None) -> frozenset[str]:
@@ -152,7 +175,7 @@ def subject_of(flow: FlowSketch | None) -> frozenset[str]:
     if flow is None:
         return frozenset()
     cues = (cues_of(slot) for slot in flow.slots.values())
-    return frozenset(words_in_name(flow)).union(*cues)
+    return frozenset(words_in(flow.name)).union(*cues)
 
 
 def stripped(text: str, slot: SlotSketch) -> tuple[int, int]:

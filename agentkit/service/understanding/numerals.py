@@ -177,8 +177,8 @@ def _longest(words: list[Word]) -> tuple[int, int]:
             current, allowed = current + _UNITS[text], 0
         elif text in _TENS and allowed > 10:
             current, allowed = current + _TENS[text], 10
-        elif text == "hundred" and used and 0 < current < 100:
-            current, allowed = current * 100, 100
+        elif text == "hundred" and current < 100 and (current or not used):
+            current, allowed = max(current, 1) * 100, 100
         elif text == "thousand" and used and 0 < current < 1000:
             total, current, allowed = total + current * 1000, 0, 1000
         else:

@@ -11,11 +11,14 @@ from typing import Final
 
 import yaml
 
-from agentkit.service.understanding.words import Word, is_misspelt, words_of
+from agentkit.service.understanding.words import Word, is_misspelt, lowered, words_of
 
 _FILE: Final = Path(__file__).with_name("phrases.yaml")
 _MEANINGLESS: Final = ("filler", "small_words")
 _THUMBS: Final = {"👍": "yes", "👎": "no", "✅": "yes", "❌": "no", "🙏": "please", "👌": "ok"}
+_WONDERS: Final = re.compile(
+    r"\b(?:know|tell me|wonder\w*|find out|check|asking|explain)\s+(?:if|whether|what|when|where|who|why|how|which)\b"
+)
 _STRETCHED: Final = re.compile(r"(.)\1{2,}")
 
 
@@ -109,7 +112,8 @@ def asks(text: str) -> bool:
     fillers = {each[0] for each in (*phrases()["filler"], *phrases()["greeting"]) if len(each) == 1}
     while words and words[0] in fillers:
         words.pop(0)
-    return text.rstrip().endswith("?") or bool(words and (words[0],) in phrases()["questions"])
+    asked = bool(words and (words[0],) in phrases()["questions"])
+    return asked or text.rstrip().endswith("?") or _WONDERS.search(lowered(text)) is not None
 
 
 def _phrase(words: Sequence[Word]) -> tuple[int, str]:

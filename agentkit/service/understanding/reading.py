@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Final
 
 from pydantic import JsonValue
@@ -91,6 +92,8 @@ def read(text: str, flow: FlowSketch, frame: Frame) -> Reading:
     open_: dict[str, tuple[Candidate, ...]] = {}
     for name, candidates in by_slot.items():
         live = meant(candidates, text, spans_a_range=candidates[0].slot.type in several)
+        if len(live) > 1 and live[0].doubtful:
+            live = [each for each in live if _nearness(each, text, 0, len(text))] or live
         if len(live) > 1 and not are_listed(live, text):
             open_[name] = tuple(live)
         else:
@@ -130,7 +133,7 @@ def _groups(found: Sequence[Candidate]) -> list[list[Candidate]]:
 def _best(
     group: Sequence[Candidate], text: str, begin: int, end: int, frame: Frame, flow: FlowSketch
 ) -> Candidate | None:
-    """The candidate whose slot the words speak of; None for a bare number that no word, question or open slot claims."""
+    """The candidate whose slot the words speak of; None for a bare number that nothing claims."""
     filled = frame.filled or {}
     scored: list[tuple[int, int, Candidate]] = []
     for each in group:
@@ -175,7 +178,7 @@ def _in_pairs(
 ) -> None:
     """ "From 3 to 5 December" fills the two slots for days of a flow in their order."""
     small = lowered(text)
-    for left, right in zip(groups, groups[1:], strict=False):
+    for left, right in pairwise(groups):
         between = small[left[0].end : right[0].start]
         kinds = [each.slot for each in left if each.slot in [other.slot for other in right]]
         if len(kinds) < 2 or not _RANGE.fullmatch(between):

@@ -12,7 +12,7 @@ from agentkit.service.understanding.words import lowered
 
 _NOT_THIS: Final = re.compile(
     r"(?:\bnot|n't|n´t|\bnever(?:\s+said)?|\bcannot|\b(?:dont|isnt|wasnt|cant|wont)|\binstead\s+of|\brather\s+than|"
-    r"\bthan|\bexcept(?:\s+for)?|\bother\s+than|\bany\w*\s+but|\bno\s+longer|\bwithout|\breplace|\bwas)"
+    r"\bthan|\bexcept(?:\s+for)?|\bother\s+than|\bno\s+longer|\bwithout|\breplace)"
     r"(?:\s+[\w#']+\.?){0,4}?\s*[#€$£(\"']*$"
 )
 """What makes the value behind it one that is not meant; up to four words may stand between."""
@@ -64,4 +64,5 @@ def are_listed(found: Sequence[Candidate], text: str) -> bool:
 
 def _clause(before: str) -> str:
     """What stands before a value within its clause: a "not" of the clause before is none of this value."""
-    return re.split(r"[,;:!?]|\.\s|\bbut\b(?<!any but)(?<!one but)(?<!day but)|\bit's\b|\bits\b", before)[-1]
+    before = re.sub(r"\b(any\w*(?:\s+\w+)?)\s+but\b", "except", before)
+    return re.split(r"[,;:!?]|\.\s|\bbut\b|\bit's\b|\bits\b", before)[-1]

@@ -62,6 +62,15 @@ class Situation:
         return self.flows.get(self.active) if self.active is not None else None
 
     @property
+    def is_open(self) -> bool:
+        """Whether a flow is active or a question waits for its answer."""
+        return self.awaiting is not None or self.active is not None
+
+    def starts(self, intent: str) -> str:
+        """The flow that an intent starts; empty where it starts none."""
+        return next((flow.name for flow in self.flows.values() if intent in flow.intents), "")
+
+    @property
     def asked(self) -> SlotSketch | None:
         """The slot that the bot asked for."""
         waiting = self.awaiting

@@ -17,15 +17,15 @@ from pydantic import JsonValue
 
 from agentkit.service.sketch import SlotSketch
 from agentkit.service.understanding.dates import named_days
-from agentkit.service.understanding.numerals import numerals_of, spoken_digits
+from agentkit.service.understanding.numerals import Numeral, numerals_of, spoken_digits
 from agentkit.service.understanding.words import Word, is_misspelt, lowered, words_of
 
 _CHUNK: Final = re.compile(r"[^\W\d_]+|\d+")
 _MOST_CHUNKS: Final = 8
 _JOINTS: Final = re.compile(r"[ -]?|\s-\s")
 _EVERYDAY: Final = (
-    "a am an and are as at be by do for go has he i if in is it me my no not nr of on or our so the then to up us was we "
-    "with you"
+    "a am an and are as at be by do for go has he i if in is it me my no not nr of on or our so the then to up us was "
+    "we with you"
 )
 _NO_LETTERS_OF_A_CODE: Final = frozenset(_EVERYDAY.split())
 
@@ -70,7 +70,7 @@ def candidates_of(slot: SlotSketch, text: str, today: date, language: str = "en"
             return [Candidate(slot, d.day.isoformat(), d.start, d.end, d.doubtful) for d in days]
         case "amount":
             return [
-                Candidate(slot, n.value, n.start, n.end, not n.currency)
+                Candidate(slot, n.value, n.start, n.end, not n.currency and not _has_cents(text, n))
                 for n in numerals_of(text, language, money=True)
                 if not n.currency or not slot.currency or n.currency == slot.currency
             ]
@@ -169,7 +169,11 @@ def _put_together(run: list[tuple[str, int, int]], whole: re.Pattern[str]) -> st
 
 def cues_of(slot: SlotSketch) -> frozenset[str]:
     """Words that stand beside a value of this slot: those of its name, its description and its question."""
-    return _content_words(f"{slot.name.replace('_', ' ')} {slot.description} {slot.asked}")
+    cues = _content_words(f"{slot.name.replace('_', ' ')} {slot.description} {slot.asked}")
+    return cues if slot.type != "integer" or cues.isdisjoint(_PEOPLE) else cues | _PEOPLE
+
+
+_PEOPLE: Final = frozenset(("people", "persons", "guests", "adults", "passengers", "us"))
 
 
 @lru_cache(maxsize=512)
@@ -178,9 +182,9 @@ def _content_words(said: str) -> frozenset[str]:
 
 
 _UNTELLING: Final = (
-    "a an and are be by can change could day days do does for from give have how i in is it its kind like long many much "
-    "need new no of on one or our please should that the their there this to us want was we what when where whether "
-    "which who why will with would you your back pay move deliver"
+    "a an and are be by can change could day days do does for from give have how i in is it its kind like long many "
+    "much need new no of on one or our please should that the their there this to us want was we what when where "
+    "whether which who why will with would you your back pay move deliver"
 )
 _NO_CUES: Final = frozenset(_UNTELLING.split())
 
@@ -231,6 +235,11 @@ def _places(words: list[Word], wanted: list[str]) -> Iterator[tuple[int, int]]:
 def _same(word: str, known: str) -> bool:
     word = word.replace("'", "")
     return word in (known, f"{known}s", f"{known}es") or is_misspelt(word, known)
+
+
+def _has_cents(text: str, numeral: Numeral) -> bool:
+    """Whether a number is written like money: 64,20."""
+    return re.search(r"[.,]\d\d$", text[numeral.start : numeral.end]) is not None
 
 
 def piece(text: str, candidate: Candidate) -> str:
