@@ -64,7 +64,10 @@ def test_what_is_wrong_in_a_file_is_named_with_its_line(
 def test_a_name_that_the_bot_does_not_have_is_refused(expect: str, says: str, tmp_path: Path) -> None:
     bot = make_bot(tmp_path / "bot")
     file = load_scenario(write_scenario(bot, "one", f"turns:\n  - user: hi\n    expect: {expect}\n"))
-    with staged(bot, file.scenario, doubles()) as stage, pytest.raises(BotFileError, match=r"one\.yaml:4") as e:
+    with (
+        staged(bot, file.scenario, doubles()) as stage,
+        pytest.raises(BotFileError, match=r"one\.yaml:4") as e,
+    ):
         check_names(file, known_names(stage.bot))
     assert says in str(e.value)
 
