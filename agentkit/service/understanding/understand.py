@@ -91,15 +91,13 @@ class _Understanding:
         commands: list[Command] = []
         unexplained: list[Wish] = []
         wishes = wishes_in(self.situation, text)
-        for wish in wishes:
+        named = [self._own(wish, Answer(self.situation, wish.text)) for wish in wishes]
+        if len(wishes) > 1 and not any(named):
+            wishes, named = [Wish(text, self.situation.prediction)], [[]]
+        for wish, own in zip(wishes, named, strict=True):
             answer = Answer(self.situation, wish.text)
-            if own := self._own(wish, answer):
-                commands += own
-                self._decided("encoder")
-            elif said := answer.commands():
-                commands += [*said, *self._doubts(answer)]
-            elif doubts := self._doubts(answer):
-                commands += doubts
+            if own or (said := [*answer.commands(), *self._doubts(answer)]):
+                commands += own or said
             elif len(wishes) > 1 and self._may_start(wish):
                 commands += self._unexplained(wish, wish.text)
             else:
@@ -127,6 +125,7 @@ class _Understanding:
             return []
         if is_open and (answer.explained or _answers_in_passing(wish, answer)):
             return []
+        self._decided("encoder")
         match wish.kind:
             case "flow":
                 return self._started(wish)
