@@ -63,7 +63,7 @@ def wishes_in(situation: Situation, text: str) -> list[Wish]:
     """The wishes of a message, in order; one for all of it where its clauses want the same, or nothing of their own."""
     whole = wish(situation, text, situation.prediction)
     pieces = _clauses(text)
-    if len(pieces) == 1 or situation.classify is None:
+    if len(pieces) == 1 or situation.classify is None or situation.prediction is None:
         return [whole]
     predictions = situation.classify([piece for piece, _, _ in pieces])
     if _names_two_of_one(situation, whole):
