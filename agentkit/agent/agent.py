@@ -26,8 +26,8 @@ from agentkit.messages import ToolCall, system
 from agentkit.messages import user as user_message
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
-from agentkit.store.protocol import BusyPolicy, HandOffRecord, Store
 from agentkit.service.book import FlowBook
+from agentkit.store.protocol import BusyPolicy, HandOffRecord, Store
 from agentkit.tools import StaticToolset, Tool, Toolset
 
 

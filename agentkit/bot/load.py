@@ -145,7 +145,7 @@ def open_bot(
         intents=_intents(folder, config, intents_file, authored, apart),
         bindings=bindings,
         knowledge=_knowledge(store, path, authored, sources, progress),
-        prompts=prompts,
+        prompts=PromptLibrary([folder / config.prompts] if config.prompts else []),
         reply_folder=folder / config.replies if config.replies else None,
         flows=flows,
         settings=config.settings(),
