@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 WORTH_A_GRAPH: Final = 100_000
 """Chunks from which on the graph is used: below, comparing all vectors takes less than 15 ms (dev/log.md)."""
 
-_EXPANSION: Final = 200
-"""Candidates that a search of the graph keeps; twice what `PassageSearch` wants."""
+_ADDING: Final = 64
+"""Candidates that are kept while a chunk is added: 128, the library's choice, takes twice as long for little recall."""
+_SEARCHING: Final = 200
+"""Candidates that a search keeps: twice what `PassageSearch` wants."""
 _MORE: Final = 2
 """Times as many chunks as are wanted are proposed: the graph's own numbers have 8 bits, exact ones order them anew."""
 _MOST_GONE: Final = 0.1
@@ -43,6 +45,8 @@ _MOST_GONE: Final = 0.1
 _BLOCK: Final = 10_000
 _SAMPLE: Final = 64
 _CHECKED: Final = 10
+_ITSELF: Final = 1e-3
+"""Cosine distance to the nearest chunk from which on a chunk did not find itself, nor one with the same words."""
 _FORMAT: Final = "1"
 
 _log = logging.getLogger("agentkit.knowledge")
@@ -184,7 +188,7 @@ class IndexedVectors:
                 ids, vectors = self._table.vectors_of(block, self._encoder_id)
                 if ids:
                     graph = _empty(vectors.shape[1]) if graph is None else graph
-                    graph.add(numpy.asarray(ids, dtype=numpy.uint64), vectors)
+                    _add(graph, numpy.asarray(ids, dtype=numpy.uint64), vectors)
                     if asked is not None:
                         asked.compare(ids, vectors)
                 self._progress.advance(len(block))
@@ -205,7 +209,7 @@ class IndexedVectors:
             ids, vectors = self._table.vectors_of(list(sample), self._encoder_id)
             if any(_digest(vector) != sample[each] for each, vector in zip(ids, vectors, strict=True)):
                 return None, "the file belongs to another database"
-            return Index.restore(self._file, expansion_search=_EXPANSION), ""
+            return Index.restore(self._file, expansion_add=_ADDING, expansion_search=_SEARCHING), ""
         except FileNotFoundError:
             return None, "there is none yet"
         except (OSError, ValidationError) as error:
@@ -264,7 +268,18 @@ class _Asked:
 def _empty(dimension: int) -> Any:
     from usearch.index import Index
 
-    return Index(ndim=dimension, metric="cos", dtype="i8", expansion_search=_EXPANSION)
+    return Index(ndim=dimension, metric="cos", dtype="i8", expansion_add=_ADDING, expansion_search=_SEARCHING)
+
+
+def _add(graph: Any, ids: NDArray[numpy.uint64], vectors: Vectors) -> None:
+    graph.add(ids, vectors)
+    # Where its threads have to wait for a processor, the library sometimes leaves chunks that no other leads to.
+    graph.expansion_search = _ADDING
+    lost = graph.search(vectors, 1).distances[:, 0] > _ITSELF
+    graph.expansion_search = _SEARCHING
+    if lost.any():
+        graph.remove(ids[lost])
+        graph.add(ids[lost], vectors[lost], threads=1)
 
 
 def _format() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,50 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.jsonl", tmp_path):
         with pytest.raises(BotFileError, match="cannot be read"):
             read_rows(path)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(GOOD * 20_000)
+    done = threading.Event()
+
+    def append() -> None:
+        while not done.wait(0.001):
+            with path.open("ab") as stream:
+                stream.write(GOOD)
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    try:
+        with pytest.raises(BotFileError, match="was changed while it was read") as caught:
+            read_rows(path)
+    finally:
+        done.set()
+        writer.join()
+    assert caught.value.path == path
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_messages_are_read_and_more_than_half_a_million_are_refused(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(GOOD * 100_000)
+    assert len(read_rows(path)) == 100_000
+    path.write_bytes(GOOD * 500_001)
+    with pytest.raises(BotFileError, match="holds more than 500,000 messages") as caught:
+        read_rows(path)
+    assert caught.value.line == 500_001
+
+
+@pytest.mark.parametrize("line", [b"", b"\n" * 4096, b"a" * 4096, GOOD * 100])
+def test_a_file_of_200_megabytes_is_refused_in_time(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "rows.jsonl"
+    with path.open("wb") as stream:
+        stream.write(line)
+        stream.truncate(200 * 2**20)  # zeros that take no room on the disk
+    started = os.times()
+    with pytest.raises(BotFileError) as caught:
+        read_rows(path)
+    assert os.times().user - started.user < 20
+    assert str(path) in str(caught.value)
