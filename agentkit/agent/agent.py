@@ -26,6 +26,7 @@ from agentkit.messages import ToolCall, system
 from agentkit.messages import user as user_message
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
+from agentkit.service.book import FlowBook
 from agentkit.store.protocol import BusyPolicy, HandOffRecord, Store
 from agentkit.tools import StaticToolset, Tool, Toolset
 
@@ -45,6 +46,7 @@ class Agent:
         judge: Decides whether evidence answers a question; None: the judge calibrated for this generator.
         prompts: Prompt templates; None: those that ship.
         reply_folder: Reply templates of the bot.
+        flows: Business processes. Tools with an effect then run in flows only.
         settings: Limits and thresholds.
         now: The clock, aware UTC.
 
@@ -65,6 +67,7 @@ class Agent:
         judge: Judge | None = None,
         prompts: PromptLibrary | None = None,
         reply_folder: Path | None = None,
+        flows: FlowBook | None = None,
         settings: Settings | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -88,6 +91,7 @@ class Agent:
             settings=settings,
             system=system(prompts.render("system", instructions=settings.instructions)),
             now=now,
+            flows=flows,
         )
         check_rules(settings.approve, self._wiring.tools)
         self._attendant = Attendant(self._wiring, self._store)

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def answer_from_passages(
-    turn: Turn, seen: Perception, passages: Sequence[PassageFound] | None = None
+    turn: Turn,
+    seen: Perception,
+    passages: Sequence[PassageFound] | None = None,
+    *,
+    question: str | None = None,
 ) -> Generator[Event, None, Composed]:
     """Answer from the knowledge, or decline: the same path that `agentkit eval grounding` measures.
 
@@ -29,6 +33,7 @@ def answer_from_passages(
         turn: The turn.
         seen: What was perceived.
         passages: The evidence; None takes all that was found.
+        question: The part of the message that asks it; None: all of it.
     """
     wiring = turn.wiring
     found = seen.passages if passages is None else passages
@@ -36,7 +41,7 @@ def answer_from_passages(
         yield Declined(reason="no_evidence")
         return wiring.replies.declined("no_evidence")
     answer = answer_from_evidence(
-        turn.text,
+        turn.text if question is None else question,
         [_evidence(passage) for passage in found],
         generator=wiring.generator,
         encoder=wiring.encoder,

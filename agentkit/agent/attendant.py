@@ -18,11 +18,11 @@ from agentkit.agent.approval_desk import refuse_if_waiting
 from agentkit.agent.hand_over import passed_on
 from agentkit.agent.leases import Leases
 from agentkit.agent.loop import commit, run_turn
-from agentkit.agent.questions import Questions
+from agentkit.agent.questions import Before, Questions
 from agentkit.agent.reply import Reply, fold
 from agentkit.agent.turn import Turn, Wiring
 from agentkit.errors import AgentKitError, AwaitsApproval, LeaseLost, StoreError
-from agentkit.events import ArgumentAsked, Event, IntentAsked, Interrupted, Replied, TextDelta, TurnFinished
+from agentkit.events import DialogueMoved, Event, Interrupted, Replied, TextDelta, TurnFinished
 from agentkit.memory import RecallPool
 from agentkit.messages import Assistant, User, text_of, turns_in_window
 from agentkit.store.protocol import (
@@ -189,9 +189,10 @@ class Attendant:
             return
         self._stops[turn.conversation_id] = turn.stop
         try:
-            yield from _until_stopped(turn, self._questions.before(turn, claim.turn.turn.seq))
+            before = self._questions.before(turn, claim.turn.turn.seq)
+            yield from _until_stopped(turn, before)
             if turn.committed:
-                self._questions.note(turn, claim.turn.turn.seq)
+                self._questions.note(turn, claim.turn.turn.seq, before)
         except StoreError:
             turn.committed = (
                 True  # what cannot be written cannot be closed either; somebody else does it later
@@ -271,8 +272,8 @@ def _is_committed(store: UserStore, turn: TurnRecord) -> bool:
     return next(each for each in store.turns(turn.conversation_id) if each.id == turn.id).status != "open"
 
 
-def _until_stopped(turn: Turn, pending: ArgumentAsked | IntentAsked | None) -> Iterator[Event]:
-    with contextlib.closing(run_turn(turn, pending)) as events:  # type: ignore[type-var]
+def _until_stopped(turn: Turn, before: Before) -> Iterator[Event]:
+    with contextlib.closing(run_turn(turn, before)) as events:  # type: ignore[type-var]
         for event in events:
             yield event
             if not turn.committed and turn.is_stopped():
@@ -281,15 +282,18 @@ def _until_stopped(turn: Turn, pending: ArgumentAsked | IntentAsked | None) -> I
             return
     text, ending = turn.wiring.replies.interrupted(), _ending(turn, "newer message")
     commit(turn, text, "interrupted", ending, None)
-    yield ending[0]
+    yield from ending[:-2]
     yield TextDelta(text=text)
-    yield from ending[1:]
+    yield from ending[-2:]
 
 
 def _ending(turn: Turn, reason: str) -> tuple[Event, ...]:
     """The last events of a turn that was stopped, so that every trace ends with a reply."""
     milliseconds = (time.monotonic() - turn.started) * 1000
+    # Where the flows stand, without the yes to what may not have been done.
+    moved = () if turn.dialogue is None else (DialogueMoved(state=turn.dialogue.interrupted()),)
     return (
+        *moved,
         Interrupted(reason=reason),
         Replied(text=turn.wiring.replies.interrupted(), source="interrupted"),
         TurnFinished(turn_id=turn.turn_id, milliseconds=milliseconds),

@@ -99,6 +99,14 @@ def _origin(message: Message) -> str:
             return message.role
 
 
+@dataclass(frozen=True)
+class Ran:
+    """What became of calls: what the gate said and what came back, by call id."""
+
+    verdicts: Mapping[str, Verdict]
+    results: Mapping[str, ToolResult]
+
+
 def call_tools(
     turn: Turn, calls: Sequence[ToolCall], offered: Sequence[Tool], situation: Situation, intent: str | None
 ) -> Generator[Event, None, Composed | Paused | None]:
@@ -111,6 +119,22 @@ def call_tools(
         situation: What was known and read when it was written.
         intent: What led here.
     """
+    ran = yield from run_checked(turn, calls, offered, situation)
+    if isinstance(ran, Paused):
+        return ran
+    outcomes: list[Composed] = []
+    for call in calls:
+        verdict, result = ran.verdicts[call.id], ran.results[call.id]
+        ended = yield from _after(turn, call, verdict, result, offered, situation, intent)
+        if ended is not None:
+            outcomes.append(ended)
+    return _joined(outcomes)
+
+
+def run_checked(
+    turn: Turn, calls: Sequence[ToolCall], offered: Sequence[Tool], situation: Situation
+) -> Generator[Event, None, Ran | Paused]:
+    """Put calls through the gate and run those that may; see `call_tools` for the arguments."""
     earlier = list(turn.calls_made())
     results = {each.call_id: each for each in turn.take_recorded_results(calls)}
     for result in results.values():
@@ -145,12 +169,7 @@ def call_tools(
     results |= yield from run_tools(turn, ready)
     if waiting:
         return (yield from _pause(turn, waiting))
-    outcomes: list[Composed] = []
-    for call in calls:
-        ended = yield from _after(turn, call, verdicts[call.id], results[call.id], offered, situation, intent)
-        if ended is not None:
-            outcomes.append(ended)
-    return _joined(outcomes)
+    return Ran(verdicts, results)
 
 
 def _joined(outcomes: Sequence[Composed]) -> Composed | None:

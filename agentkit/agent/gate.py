@@ -59,6 +59,7 @@ class Situation:
         repeated_calls: How often one call with the same arguments may run.
         calls_left: How many more calls the turn may make.
         approve: Names of tools, or effects, that the bot's settings always ask for.
+        rules: Why rules of the business want a person to agree, in words for that person.
     """
 
     trusted: TrustedText
@@ -72,6 +73,7 @@ class Situation:
     repeated_calls: int = 1
     calls_left: int = 1
     approve: AbstractSet[str] = frozenset()
+    rules: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,8 @@ def _leaking(tool: Tool, call: ToolCall, situation: Situation) -> list[ApprovalR
 
 
 def _ruled(tool: Tool, call: ToolCall, situation: Situation) -> list[ApprovalReason]:
+    if situation.rules:
+        return [ApprovalReason(rule="approve", text=text) for text in situation.rules]
     if tool.name in situation.approve or tool.effect in situation.approve:
         return [ApprovalReason(rule="approve", text=f"the bot's settings ask for every {tool.name}")]
     said = _author_says(tool, dict(call.arguments))

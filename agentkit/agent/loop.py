@@ -14,9 +14,11 @@ from typing import Literal, assert_never
 from agentkit.agent.act import act
 from agentkit.agent.answer import answer_from_passages
 from agentkit.agent.calls import Paused
+from agentkit.agent.dialogue import converse
 from agentkit.agent.fact_extraction import generated_facts
 from agentkit.agent.hand_over import hand_over, heard_callback
 from agentkit.agent.perceive import perceive
+from agentkit.agent.questions import Before
 from agentkit.agent.replies import Composed
 from agentkit.agent.route import (
     AskWhich,
@@ -33,7 +35,6 @@ from agentkit.agent.route import (
 )
 from agentkit.agent.turn import Turn
 from agentkit.events import (
-    ArgumentAsked,
     Declined,
     Event,
     HandedOff,
@@ -51,18 +52,18 @@ from agentkit.store.protocol import HandOffChange, NewMemory
 from agentkit.tools import issued_handles, with_ids
 
 
-def run_turn(turn: Turn, pending: ArgumentAsked | IntentAsked | None) -> Iterator[Event]:
+def run_turn(turn: Turn, before: Before) -> Iterator[Event]:
     """Answer one stored user message.
 
     Args:
         turn: Its state; fresh, or with the recorded steps of a process that crashed.
-        pending: The question that the bot asked in the previous turn, if it did.
+        before: How the turn before ended.
     """
     resumed = bool(turn.recorded or turn.journal)
-    yield from _noted(turn, _answer(turn, pending, resumed))
+    yield from _noted(turn, _answer(turn, before, resumed))
 
 
-def _answer(turn: Turn, pending: ArgumentAsked | IntentAsked | None, resumed: bool) -> Iterator[Event]:
+def _answer(turn: Turn, before: Before, resumed: bool) -> Iterator[Event]:
     yield TurnStarted(
         conversation_id=turn.conversation_id, turn_id=turn.turn_id, text=turn.text, resumed=resumed
     )
@@ -72,17 +73,19 @@ def _answer(turn: Turn, pending: ArgumentAsked | IntentAsked | None, resumed: bo
         return
     # 1. One encoder pass: intent, memories, passages, tools.
     seen = yield from perceive(turn)
-    # 2. Where does it go?
-    route = choose_route(
-        turn.text,
-        seen,
-        pending=pending,
-        bindings=turn.wiring.bindings,
-        tools=turn.tools,
-        settings=turn.wiring.settings,
-    )
-    # 3. Go there.
-    composed = yield from _follow(turn, route, seen)
+    # 2. Do the bot's flows have to do with it?
+    composed = yield from converse(turn, seen, before)
+    if composed is None:
+        # 3. Else: where does it go? Go there.
+        route = choose_route(
+            turn.text,
+            seen,
+            pending=before.question,
+            bindings=turn.wiring.bindings,
+            tools=turn.tools,
+            settings=turn.wiring.settings,
+        )
+        composed = yield from _follow(turn, route, seen)
     if isinstance(composed, Paused):
         # The turn stays open: its steps and what it waits for are durable, and `Agent.approvals` goes on with it.
         yield TextDelta(text=composed.composed.text)

@@ -46,7 +46,7 @@ def perceive(turn: Turn) -> Generator[Event, None, Perception]:
     passages = tuple(p for p in found if p.similarity >= settings.passage_similarity)
     if passages:
         yield PassagesFound(passages=passages, milliseconds=_since(started))
-    turn.tools = wiring.tools.prepared(context_for(turn))
+    turn.tools = wiring.tools.prepared(context_for(turn), only_looking=wiring.flows is not None)
     used = {call.name for m in turn.history if isinstance(m, Assistant) for call in m.calls}
     ranked = tuple(turn.tools.rank(vector, turn.text, used))
     return Perception(vector, prediction, memories, passages, ranked)

@@ -50,7 +50,7 @@ def prompt_messages(
     return fit(
         wiring.system,
         turn.history,
-        (user_message(turn, seen), *turn.transcript, *correction),
+        (user_message(turn, seen), *turn.acted(), *correction),
         budget=min(wiring.settings.limits.prompt_tokens, wiring.generator.context_length - reply_tokens),
         count=lambda messages: wiring.generator.count_tokens(messages, specs),
         first=turn.history_from,

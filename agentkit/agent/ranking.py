@@ -70,9 +70,11 @@ class ToolPool:
         """The tool called `name`, whichever turns may use it."""
         return next((tool for tool in self.tools if tool.name == name), None)
 
-    def prepared(self, context: ToolContext) -> ToolRanking:
-        """The tools of one turn."""
-        tools = tuple(self._toolset.prepare(context))
+    def prepared(self, context: ToolContext, *, only_looking: bool = False) -> ToolRanking:
+        """The tools of one turn; of a bot with flows, only those without an effect: flows alone have any."""
+        tools = tuple(
+            tool for tool in self._toolset.prepare(context) if tool.effect == "read" or not only_looking
+        )
         return ToolRanking(tools, self._index(tools))
 
     def _index(self, tools: Sequence[Tool]) -> _Index:

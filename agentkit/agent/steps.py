@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from agentkit.agent.services import services_for
 from agentkit.agent.turn import Turn
 from agentkit.events import Event, GenerationFinished, ToolCallFinished, ToolCallStarted, ToolProgress
-from agentkit.messages import Assistant, ToolCall, ToolResult, text_of, tool_result
+from agentkit.messages import Assistant, ToolCall, ToolResult, assistant, text_of, tool_result
 from agentkit.models.protocols import Finished, GenerationRequest, Usage
 from agentkit.store.protocol import JournalRow
 from agentkit.tools import (
@@ -67,6 +67,37 @@ def generate(turn: Turn, request: GenerationRequest) -> Generator[Event, None, F
         milliseconds=usage.seconds * 1000,
     )
     return finished
+
+
+def note(turn: Turn, request: GenerationRequest) -> tuple[str, list[Event]]:
+    """One generation whose text nobody reads: what a message means, or other words for a text.
+
+    It is recorded as a step, so that a resumed turn finds the same text; transcripts leave it out.
+
+    Returns:
+        The text, empty where it was cut, and the events of it.
+
+    Raises:
+        ConstraintUnmet: A model server wrote something else than the constraint allows.
+        ContextOverflow: The prompt does not fit.
+    """
+    recorded = turn.take_recorded_reply()
+    if recorded is not None:
+        turn.transcript.append(recorded)
+        return text_of(recorded), []
+    events: list[Event] = []
+    running = generate(turn, replace(request, deadline=request.deadline or turn.deadline))
+    while True:
+        try:
+            events.append(next(running))
+        except StopIteration as stop:
+            finished: Finished = stop.value
+            break
+    text = finished.text if finished.finish == "stop" else ""
+    reply = assistant(text, trust="user")
+    turn.store.record_step(turn.turn_id, turn.next_sequence(), reply, {})
+    turn.transcript.append(reply)
+    return text, events
 
 
 def with_call_ids(turn: Turn, reply: Assistant) -> Assistant:

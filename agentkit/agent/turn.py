@@ -25,6 +25,8 @@ from agentkit.store.protocol import ApprovalRecord, JournalRow, Lease, UserStore
 
 if TYPE_CHECKING:
     from agentkit.memory import Recall
+    from agentkit.service.book import FlowBook
+    from agentkit.service.dialogue import Dialogue
 
 
 _LOOK_SECONDS = 0.25  # between two looks into the store for a reason to stop
@@ -46,6 +48,7 @@ class Wiring:
     settings: Settings
     system: System
     now: Callable[[], datetime]
+    flows: FlowBook | None = None
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Turn:
         paused: The turn waits for a person; it is not committed.
         started_calls: Calls with an effect that this process has started.
         tools: The tools that this turn may use.
+        dialogue: What the flows of the bot make of the message.
         stop: Set when the turn is to end early; a generation sees it at once, a tool is waited for.
     """
 
@@ -95,6 +99,7 @@ class Turn:
     paused: bool = False
     started_calls: set[str] = field(default_factory=set)
     tools: ToolRanking = field(default_factory=ToolRanking)
+    dialogue: Dialogue | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     looked_at: float = field(default_factory=time.monotonic)
     tokens_written: int = 0
@@ -144,6 +149,10 @@ class Turn:
         answered = {m.call_id for m in self.transcript if isinstance(m, ToolResult)}
         calls = (call for m in self.transcript if isinstance(m, Assistant) for call in m.calls)
         return [call for call in calls if call.id in answered]
+
+    def acted(self) -> Sequence[Message]:
+        """The calls and results of this turn, without what was only noted: what a message means, say."""
+        return [m for m in self.transcript if not isinstance(m, Assistant) or m.calls]
 
     def results(self) -> Sequence[ToolResult]:
         """The results of this turn, in order."""

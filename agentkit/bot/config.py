@@ -49,6 +49,8 @@ class BotConfig(Value):
         intent_model: Folder that `agentkit intents train` wrote for these examples, with `--tune` for example; else
             the bot trains a head when it is opened.
         knowledge: Folders or Markdown files to answer from.
+        flows: Folder of flow files; tools with an effect then run in flows only. See docs/flows.md.
+        tone: How the flows speak: for texts that want to know, and for free phrasing.
         replies: Folder of reply templates: `<tool>.jinja` and `ask_<argument>.jinja`.
         prompts: Folder whose templates take the place of those that ship.
         setup: Python file whose `reset()` makes the data that the tools work on; scenarios start from it.
@@ -76,6 +78,8 @@ class BotConfig(Value):
     intents: str | None = None
     intent_model: str | None = None
     knowledge: tuple[str, ...] = ()
+    flows: str | None = None
+    tone: str = "friendly"
     replies: str | None = None
     prompts: str | None = None
     setup: str | None = None

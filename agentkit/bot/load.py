@@ -12,6 +12,7 @@ from agentkit.agent import Agent
 from agentkit.bot.code import BotTools, tools_of
 from agentkit.bot.config import CONFIG_FILE, BotConfig, config_error, load_config
 from agentkit.bot.data import data_folder, database_of
+from agentkit.bot.flows import flows_of
 from agentkit.errors import ConfigurationError
 from agentkit.intents import Binding, IntentFile, IntentModel, load_examples, train_cached
 from agentkit.intents.training_data import hash_of
@@ -97,6 +98,7 @@ def open_bot(
     bindings = dict(intents_file.bindings) if intents_file else {}
     _check_bindings(folder, config, bindings, tools)
     _check_folders(folder, config)
+    flows = flows_of(folder, config, tools.toolset, intents_file)
     sources = knowledge_sources(folder, config)
     prompts = PromptLibrary([folder / config.prompts] if config.prompts else [])
     path = database or database_of(folder)
@@ -119,6 +121,7 @@ def open_bot(
         knowledge=_knowledge(store, authored, sources, progress),
         prompts=prompts,
         reply_folder=folder / config.replies if config.replies else None,
+        flows=flows,
         settings=config.settings(),
         now=now,
     )

@@ -15,6 +15,7 @@ from agentkit.cli import (
     approvals,
     desk,
     evaluate,
+    flows,
     intents,
     knowledge,
     memory,
@@ -51,6 +52,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(memory.app, name="memory")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(intents.app, name="intents")
+app.add_typer(flows.app, name="flows")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(desk.app, name="desk")
 app.add_typer(trust.app, name="trust")

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import importlib.resources
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,19 +21,13 @@ import yaml
 from pydantic import Field
 
 from agentkit.knowledge.passages import Passage
-from agentkit.messages import Message, Value, assistant, system, user
+from agentkit.messages import Value, user
 from agentkit.models.protocols import StateReader, StateRequest
 
 if TYPE_CHECKING:
     from agentkit.models.protocols import Encoder, Generator, Vectors
     from agentkit.prompts import PromptLibrary
 
-_TURN: Final = re.compile(r"^=== (system|user|assistant) ===\n", re.MULTILINE)
-_MAKE: Final[Mapping[str, Callable[[str], Message]]] = {
-    "system": system,
-    "user": user,
-    "assistant": assistant,
-}
 _MOST_JUDGED: Final = 2
 """Passages that are looked at: the encoder has the right one among its first two in 82 of 83 cases."""
 _MOST_LOGIT: Final = 30.0
@@ -213,7 +206,7 @@ class StateSource:
         self._prompts = prompts
         self._layer = layer
         # The same for every question, so that its key-value states are computed once.
-        self._examples = _conversation(prompts.render("judge_answer"))
+        self._examples = prompts.conversation("judge_answer")
 
     def read(self, question: str, passage: str) -> Vectors:
         """float32 [2, d]: the vector at the end of the prompt, and the mean over the question."""
@@ -236,9 +229,3 @@ def _shipped_probe(name: str) -> tuple[Vectors, float]:
     file = importlib.resources.files("agentkit.knowledge").joinpath("probes", f"{name}.safetensors")
     tensors = load(file.read_bytes())
     return tensors["weights"], float(tensors["bias"][0])
-
-
-def _conversation(text: str) -> tuple[Message, ...]:
-    """The messages of a template that marks each with a line `=== system ===`, `=== user ===`, …."""
-    _, *rest = _TURN.split(text)
-    return tuple(_MAKE[role](said.strip()) for role, said in zip(rest[::2], rest[1::2], strict=True))

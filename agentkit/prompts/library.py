@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -12,12 +13,19 @@ from typing import Final
 from jinja2 import BaseLoader, Environment, Template, TemplateError, TemplateNotFound
 
 from agentkit.errors import PromptError
+from agentkit.messages import Message, assistant, system, user
 from agentkit.prompts.explain import explained
 from agentkit.prompts.sandbox import MOST_CHARACTERS, PromptEnvironment
 
 _PACKAGE: Final = "agentkit_prompts"
 _SUFFIX: Final = ".jinja"
 _MOST_CACHED: Final = 500
+_TURN: Final = re.compile(r"^=== (system|user|assistant) ===\n", re.MULTILINE)
+_MAKE: Final[Mapping[str, Callable[[str], Message]]] = {
+    "system": system,
+    "user": user,
+    "assistant": assistant,
+}
 # What the code of a template can raise besides Jinja's own errors: wrong types, endless inclusion and so on.
 _TEMPLATE_ERRORS: Final = (
     TemplateError,
@@ -73,6 +81,19 @@ class PromptLibrary:
         except TemplateError as problem:
             raise explained(problem, place, variables, self.names()) from problem
         return self._rendered(template, place, variables)
+
+    def conversation(self, name: str, /, **variables: object) -> tuple[Message, ...]:
+        """The messages of a template that marks each with a line such as `=== user ===` (or system, assistant).
+
+        Args:
+            name: One of `names()`.
+            variables: As for `render`.
+
+        Raises:
+            PromptError: As for `render`.
+        """
+        _, *rest = _TURN.split(self.render(name, **variables))
+        return tuple(_MAKE[role](said.strip()) for role, said in zip(rest[::2], rest[1::2], strict=True))
 
     def render_file(self, path: Path, /, **variables: object) -> str:
         """Render a template file that is not part of the library, such as a reply of a bot.

@@ -50,6 +50,13 @@ CREATE TABLE returns (id TEXT PRIMARY KEY, order_id TEXT NOT NULL, line INTEGER 
 CREATE TABLE tickets (id TEXT PRIMARY KEY, customer_id TEXT NOT NULL REFERENCES customers,
     order_id TEXT REFERENCES orders, topic TEXT NOT NULL, message TEXT NOT NULL,
     created_on TEXT NOT NULL, reply_by TEXT NOT NULL, call_key TEXT NOT NULL UNIQUE);
+CREATE TABLE newsletter (customer_id TEXT PRIMARY KEY REFERENCES customers, subscribed INTEGER NOT NULL);
+CREATE TABLE spare_parts (order_id TEXT NOT NULL REFERENCES orders, part TEXT NOT NULL, quantity INTEGER NOT NULL,
+    created_on TEXT NOT NULL, PRIMARY KEY (order_id, part));
+CREATE TABLE price_matches (order_id TEXT PRIMARY KEY REFERENCES orders, cents INTEGER NOT NULL,
+    created_on TEXT NOT NULL);
+CREATE TABLE assemblies (order_id TEXT PRIMARY KEY REFERENCES orders, half TEXT NOT NULL);
+CREATE TABLE outbox (order_id TEXT PRIMARY KEY REFERENCES orders, email TEXT NOT NULL, sent_on TEXT NOT NULL);
 """
 
 # fmt: off
