@@ -23,6 +23,7 @@
     │   ├── ContextOverflow        what must be in the prompt does not fit the context window
     │   └── InputRejected          a message that cannot be accepted
     ├── ScenarioFailed             a scripted conversation did not go as it says
+    │   └── RecordingMissed        a replay asked a model for what was not recorded
     ├── StoreError                 the person who looks after the database
     │   ├── ErasureIncomplete      what was deleted can still be read in the file
     │   ├── LeaseLost              another worker answers the conversation; nothing was written
@@ -195,6 +196,10 @@ class InputRejected(RequestError):
 
 class ScenarioFailed(AgentKitError):
     """A scripted conversation did not go as its scenario expects."""
+
+
+class RecordingMissed(ScenarioFailed):
+    """A replay asked a model for what was not recorded; the message shows how it differs from the nearest request."""
 
 
 class StoreError(AgentKitError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +21,10 @@ from agentkit.models import Encoder, Generator, LazyGenerator, load_encoder, loa
 from agentkit.models.progress import Progress
 from agentkit.models.vector_cache import CachedEncoder
 from agentkit.prompts import PromptLibrary
+from agentkit.service.book import FlowBook
+from agentkit.store.identifiers import Ids, new_id
 from agentkit.store.sqlite_store import SqliteStore
+from agentkit.tools import Toolset
 from agentkit.yaml_files import read_yaml
 
 
@@ -44,6 +47,9 @@ class Bot:
         tools: Its tools, those of its MCP servers among them.
         database: Where it keeps conversations and memories.
         generator: What writes; loaded when it is first needed.
+        encoder: What embeds.
+        intents: The names of its intents.
+        flows: Its business processes; None: it has none.
         opened: What was opened for this bot alone, and ends with it.
     """
 
@@ -53,6 +59,9 @@ class Bot:
     tools: BotTools
     database: Path
     generator: Generator
+    encoder: Encoder
+    intents: tuple[str, ...]
+    flows: FlowBook | None
     opened: tuple[Closable, ...]
 
     def warm_up(self) -> None:
@@ -67,6 +76,21 @@ class Bot:
             each.close()
 
 
+@dataclass(frozen=True)
+class Apart:
+    """What differs where a bot is opened for a scenario.
+
+    Args:
+        caches: Folder of what is computed once for all bots; None: the user's data folder.
+        ids: Names conversations, turns and memories.
+        around: Changes the tools, for example into those that a scenario plays.
+    """
+
+    caches: Path | None = None
+    ids: Ids = new_id
+    around: Callable[[Toolset], Toolset] = lambda toolset: toolset
+
+
 def open_bot(
     folder: Path,
     *,
@@ -75,6 +99,7 @@ def open_bot(
     database: Path | None = None,
     progress: Progress | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    apart: Apart | None = None,
 ) -> Bot:
     """Load everything that `agent.yaml` names and wire it.
 
@@ -85,6 +110,7 @@ def open_bot(
         database: The SQLite file; None: the bot's own in the user's data folder.
         progress: Told about downloads, conversions and indexing.
         now: The clock, aware UTC.
+        apart: What differs where a bot is opened for a scenario.
 
     Raises:
         BotFileError: Something in the folder is missing or wrong.
@@ -93,16 +119,15 @@ def open_bot(
     """
     folder = Path(folder)
     config = load_config(folder)
-    tools = tools_of(folder, config)
+    apart = apart or Apart()
+    tools = _tools(folder, config, apart)
     intents_file = load_examples(folder / config.intents) if config.intents else None
     bindings = dict(intents_file.bindings) if intents_file else {}
     _check_bindings(folder, config, bindings, tools)
-    _check_folders(folder, config)
     flows = flows_of(folder, config, tools.toolset, intents_file)
     sources = knowledge_sources(folder, config)
-    prompts = PromptLibrary([folder / config.prompts] if config.prompts else [])
     path = database or database_of(folder)
-    store = SqliteStore.open(path, clock=now)
+    store = SqliteStore.open(path, clock=now, ids=apart.ids)
     opened: list[Closable] = [store, tools]
     if encoder is None or isinstance(encoder, str):
         encoder = load_encoder(encoder or config.encoder, progress=progress)
@@ -110,30 +135,36 @@ def open_bot(
     if generator is None or isinstance(generator, str):
         generator = load_generator_lazily(generator or config.generator, progress=progress)
         opened.append(generator)
-    authored = CachedEncoder(encoder, data_folder() / "vectors.db")
+    authored = CachedEncoder(encoder, (apart.caches or data_folder()) / "vectors.db")
     agent = Agent(
         generator=generator,
         encoder=encoder,
         tools=tools.toolset,
         database=store,
-        intents=_intents(folder, config, intents_file, encoder, authored),
+        intents=_intents(folder, config, intents_file, authored, apart),
         bindings=bindings,
         knowledge=_knowledge(store, authored, sources, progress),
-        prompts=prompts,
+        prompts=PromptLibrary([folder / config.prompts] if config.prompts else []),
         reply_folder=folder / config.replies if config.replies else None,
         flows=flows,
         settings=config.settings(),
         now=now,
     )
-    return Bot(folder, config, agent, tools, path, generator, tuple(opened))
+    return Bot(folder, config, agent, tools, path, generator, encoder, tuple(bindings), flows, tuple(opened))
+
+
+def _tools(folder: Path, config: BotConfig, apart: Apart) -> BotTools:
+    tools = tools_of(folder, config)
+    return replace(tools, toolset=apart.around(tools.toolset))
 
 
 def _intents(
-    folder: Path, config: BotConfig, file: IntentFile | None, encoder: Encoder, authored: Encoder
+    folder: Path, config: BotConfig, file: IntentFile | None, authored: CachedEncoder, apart: Apart
 ) -> IntentModel | None:
     """The trained intents: those of the folder that `agent.yaml` names, or a head that is trained now and cached."""
     if config.intent_model is None:
-        return None if file is None else train_cached(file.examples, authored, data_folder() / "intents")
+        caches = apart.caches or data_folder()
+        return None if file is None else train_cached(file.examples, authored, caches / "intents")
     again = f"Run: agentkit intents train --data {folder} --out {folder / config.intent_model}"
     if file is None:
         raise config_error(
@@ -143,7 +174,7 @@ def _intents(
             hint="Add `intents: intents.yaml`, or remove `intent_model`.",
         )
     try:
-        model = IntentModel.load(folder / config.intent_model, encoder)
+        model = IntentModel.load(folder / config.intent_model, authored.encoder)
     except ConfigurationError as error:
         raise config_error(folder, error.message, at=("intent_model",), hint=again) from error
     if model.data_hash != hash_of(file.examples):
@@ -193,6 +224,7 @@ def _check_folders(folder: Path, config: BotConfig) -> None:
 
 
 def _check_bindings(folder: Path, config: BotConfig, bindings: dict[str, Binding], tools: BotTools) -> None:
+    _check_folders(folder, config)
     bound = [name for binding in bindings.values() for name in binding.tools]
     # A server that is down now may have the tool later.
     elsewhere = tuple(server.prefix for server in tools.servers)

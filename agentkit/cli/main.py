@@ -31,6 +31,8 @@ from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
 from agentkit.cli import mcp as mcp_command
 from agentkit.cli import report as report_command
+from agentkit.cli import testing as test_command
+from agentkit.cli.exports import Pace
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption, UserOption
 from agentkit.cli.terminal import out, show_error
 from agentkit.errors import AgentKitError, ScenarioFailed
@@ -97,14 +99,90 @@ def demo(
     scenario: Annotated[str, typer.Argument(help="Name of a file in BOT/scenarios, or a path.")] = "demo",
     model: ModelOption = None,
     steps: Annotated[bool, typer.Option(help="Show what happens between question and reply.")] = True,
+    typing: Annotated[
+        float,
+        typer.Option(min=0, help="Characters a second that the user types, with pauses to read; 0: at once."),
+    ] = 0.0,
+    step: Annotated[bool, typer.Option("--step", help="Wait for a key before every line.")] = False,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Take what models say from the recording; no weights are loaded.")
+    ] = False,
+    exports: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--export",
+            help="Also write the demo to this file: .cast (asciinema), .svg, .html or .md; may be given several times.",
+        ),
+    ] = None,
     then_chat: Annotated[bool, typer.Option("--then-chat", help="Go on chatting afterwards.")] = False,
 ) -> None:
-    """Play a scripted conversation on the real models.
+    """Play a scripted conversation, and check what it expects.
 
-    It starts from a fresh database and the bot's own set-up, so it can be repeated. Exits with 1 if something
-    that the scenario expects does not happen.
+    It plays on a copy of the bot folder with a fresh database, so it can be repeated. Exits with 1 if something that
+    the scenario expects does not happen.
     """
-    demo_command.demo(bot, scenario, model=model, steps=steps, then_chat=then_chat)
+    pace = Pace(typing=typing, pauses=1.0 if typing else 0.0)
+    show = demo_command.Show(model, replay, steps, pace, step, then_chat, tuple(exports or ()))
+    demo_command.demo(bot, scenario, show)
+
+
+@app.command("test")
+def run_scenarios(
+    bot: BotArgument,
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(help="Names of files in BOT/scenarios, or paths; by default all.")
+    ] = None,
+    model: ModelOption = None,
+    workers: Annotated[
+        int, typer.Option("--workers", "-n", min=1, help="Processes that play, each with its own models.")
+    ] = 1,
+    junit: Annotated[Path | None, typer.Option(help="Write the results there as JUnit XML.")] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write the replies into the `bot:` lines of the scenarios.")
+    ] = False,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Take what models say from the recordings; no weights are loaded."),
+    ] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Also print how many turns needed the generator, and times.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Play the scenarios of a bot and compare what happens with what they expect.
+
+    Each scenario has a copy of the bot folder, a database and a clock of its own. Exits with 1 if one fails, with 2 if
+    one cannot be read.
+    """
+    from agentkit.scenarios import Plan
+
+    plan = Plan(bot, model, replay)
+    wishes = test_command.Wishes(junit, update, stats, as_json)
+    test_command.run_scenarios(plan, scenarios or [], workers, wishes)
+
+
+@app.command()
+def record(
+    bot: BotArgument,
+    name: Annotated[str, typer.Argument(help="What the scenario is called: BOT/scenarios/NAME.yaml.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="SCENARIO", help="Play this scenario instead of talking."),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Make an existing recording anew and show what changed.")
+    ] = False,
+    user: UserOption = "guest",
+    model: ModelOption = None,
+) -> None:
+    """Record a conversation as a scenario, with everything that the models say.
+
+    `agentkit test --replay` and `agentkit demo --replay` then play it without weights, exactly. Where the bot asks its
+    models for something else than what was recorded, they stop and show the nearest recording.
+    """
+    from agentkit.cli import recording
+
+    recording.record_scenario(recording.Recorded(bot, name, source, live, user, model))
 
 
 @app.command()

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agentkit.bot.scenario import Checked, Played, UserLine
 from agentkit.cli.dialogue_lines import dialogue_line
 from agentkit.cli.people_lines import people_line
 from agentkit.events import (
@@ -44,6 +43,7 @@ from agentkit.events import (
     TurnStarted,
 )
 from agentkit.messages import ToolCall, text_of
+from agentkit.scenarios import Checked, Played, UserLine
 
 _LABEL_WIDTH: Final = 10
 _TIME_WIDTH: Final = 9
@@ -60,39 +60,47 @@ class EventPrinter:
 
     def __init__(self, console: Console, *, steps: bool = True) -> None:
         self._console = console
-        self._steps = steps
+        self.steps = steps
         self.failed_checks = 0
 
     def played(self, item: Played) -> None:
         """Show one item of a played scenario."""
         match item:
-            case UserLine(text=text, new_conversation=is_new):
-                if is_new:
-                    self._console.print()
-                    self._console.rule("a new conversation of the same customer", style=_QUIET)
-                self._console.print()
-                self._say("you", text, "bold cyan")
-            case Checked(what=what, holds=holds):
+            case UserLine():
+                self.before(item)
+                self._say("you", item.text, "bold cyan")
+            case Checked(what=what, holds=holds, found=found):
                 self.failed_checks += not holds
-                if self._steps or not holds:
+                if self.steps or not holds:
                     self._line("✓ expected" if holds else "✗ expected", what, style=_GOOD if holds else _BAD)
+                if not holds:
+                    self._line("found", found, style=_BAD)
             case _:
                 self.event(item)
+
+    def before(self, line: UserLine) -> None:
+        """Show what comes before a user line: time that passes, another conversation."""
+        rules = [f"{line.line.wait} later"] if line.line.wait else []
+        rules += ["a new conversation of the same customer"] if line.new_conversation else []
+        for rule in rules:
+            self._console.print()
+            self._console.rule(rule, style=_QUIET)
+        self._console.print()
 
     def event(self, event: Event) -> None:
         """Show one event."""
         if isinstance(event, Replied):
             self._say(event.by or "bot", event.text, "bold magenta" if event.by else "bold green")
-            if self._steps:
+            if self.steps:
                 sources = f" from {', '.join(event.citations)}" if event.citations else ""
                 self._line("source", f"{event.source.replace('_', ' ')}{sources}")
         elif isinstance(event, DialogueEvent):
-            if self._steps and (line := dialogue_line(event)) is not None:
+            if self.steps and (line := dialogue_line(event)) is not None:
                 self._line(line[0], line[1], event.milliseconds)
         elif isinstance(event, PeopleEvent):
-            if self._steps:
+            if self.steps:
                 self._line(*people_line(event))
-        elif self._steps:
+        elif self.steps:
             self._step(event)
 
     def _step(self, event: TurnEvent) -> None:

@@ -49,7 +49,7 @@ class CachedEncoder:
     def __init__(self, encoder: Encoder, path: Path, *, most: int = _MOST) -> None:
         self.id = encoder.id
         self.dimension = encoder.dimension
-        self._encoder = encoder
+        self.encoder = encoder
         self._path = path
         self._most = most
 
@@ -64,7 +64,7 @@ class CachedEncoder:
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in vectors}
         fresh = {}
         if missing:
-            fresh = dict(zip(missing, self._encoder.encode(list(missing.values())), strict=True))
+            fresh = dict(zip(missing, self.encoder.encode(list(missing.values())), strict=True))
             vectors |= fresh
         self._transaction(lambda connection: self._store(connection, fresh, keys))
         empty = numpy.zeros((0, self.dimension), dtype=numpy.float32)

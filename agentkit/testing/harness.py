@@ -216,26 +216,18 @@ def play_scenario(bot: Path, scenario: str, steps: Sequence[ScriptStep]) -> None
     Raises:
         AssertionError: An expectation does not hold, or the script does not fit; lists what was said.
     """
-    from agentkit.bot import load_scenario, open_bot, play, scenario_path
-    from agentkit.bot.scenario import UserLine, failures
     from agentkit.events import Replied
+    from agentkit.scenarios import Cast, UserLine, failures, load_scenario, play, scenario_path, staged
 
-    script = load_scenario(scenario_path(bot, scenario))
-    with (
-        tempfile.TemporaryDirectory(prefix="agentkit-test-") as folder,
-        ScriptedGenerator(steps) as generator,
-    ):
-        opened = open_bot(
-            bot, generator=generator, encoder=HashingEncoder(256), database=Path(folder) / "agent.db"
-        )
-        try:
-            played = list(play(script, opened.agent))
-        finally:
-            opened.close()
+    script = load_scenario(scenario_path(bot, scenario)).scenario
+    with ScriptedGenerator(steps) as generator:
+        cast = Cast(generator=generator, encoder=HashingEncoder(256))
+        with staged(bot, script, cast) as stage:
+            played = list(play(script, stage))
     said = "\n".join(
         f"{'user' if isinstance(each, UserLine) else 'bot'}: {each.text}"
         for each in played
         if isinstance(each, UserLine | Replied)
     )
-    failed = "; ".join(each.what for each in failures(played))
+    failed = "; ".join(f"{each.what} (found: {each.found})" for each in failures(played))
     assert not failed, f"does not hold: {failed}\n{said}"
