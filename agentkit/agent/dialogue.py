@@ -148,8 +148,8 @@ def _follow(
                 move = dialogue.take_said(answer.text)
             case Chat(intent=intent):
                 move = dialogue.take_said(_small_talk(turn, intent))
-            case HandOver(reason=reason):
-                yield HandedOff(reason=reason)
+            case HandOver(reason=reason, priority=priority):
+                yield HandedOff(reason=reason, priority=priority)
                 return (yield from _composed(turn, dialogue, "hand_off", citations))
             case Wait():
                 source: ReplySource = "question" if dialogue.state.awaiting is not None else "template"

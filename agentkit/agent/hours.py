@@ -18,8 +18,8 @@ _SPAN: Final = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*[-–]\s*(\d{1,2})(?::(\d{
 _LONGEST_SEARCH: Final = 400  # days that are looked through for the next one with somebody there
 
 
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+def _as_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class Opening(Value):
@@ -63,7 +63,7 @@ class DeskSettings(Value):
     team: str = "a colleague"
     answers_within: str = ""
     time_zone: str = "UTC"
-    hours: dict[str, Annotated[tuple[str, ...], BeforeValidator(_as_list)]] = Field(default_factory=dict)
+    hours: dict[str, Annotated[tuple[str, ...], BeforeValidator(_as_several)]] = Field(default_factory=dict)
     holidays: tuple[date, ...] = ()
     relieve_after: float = Field(default=30, gt=0)
     urgent: tuple[str, ...] = ()

@@ -30,6 +30,7 @@ from agentkit.cli import chat as chat_command
 from agentkit.cli import demo as demo_command
 from agentkit.cli import doctor as doctor_command
 from agentkit.cli import mcp as mcp_command
+from agentkit.cli import report as report_command
 from agentkit.cli import testing as test_command
 from agentkit.cli.exports import Pace
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption, UserOption
@@ -182,6 +183,26 @@ def record(
     from agentkit.cli import recording
 
     recording.record_scenario(recording.Recorded(bot, name, source, live, user, model))
+
+
+@app.command()
+def report(
+    bot: BotArgument,
+    database: DatabaseOption = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only what was said since: a day (2026-11-01), or 7d, 2w back from now."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with pictures to this file.")
+    ] = None,
+    as_json: JsonOption = False,
+    meaning: Annotated[
+        bool, typer.Option(help="Group unanswered questions by their meaning, which needs the encoder.")
+    ] = True,
+) -> None:
+    """Say how a bot does: what it settles alone, where it fails, and what to write next."""
+    report_command.report(bot, database=database, since=since, html=html, as_json=as_json, meaning=meaning)
 
 
 @app.command()

@@ -164,7 +164,7 @@ class ConversationRows(UserRows):
         with self._connection.reading():
             number = self._turn_row(turn_id)["number"]
             rows = self._connection.rows(_EVENTS, (number,))
-        return tuple(_event_of(number, row) for row in rows)
+        return tuple(event_of(number, row) for row in rows)
 
     def journal(self, turn_id: str) -> list[JournalRow]:
         """The calls of a turn, in the order they were written."""
@@ -199,7 +199,8 @@ def _turn_said(row: Row, between: list[Message]) -> tuple[Message, ...]:
     return (turn_reading.message_of(row), *between, *((reply,) if reply.parts else ()))
 
 
-def _event_of(turn: int, row: Row) -> Event:
+def event_of(turn: int, row: Row) -> Event:
+    """An event from a row of `events`."""
     try:
         return load_event(row["event"])
     except ValidationError as problem:

@@ -26,7 +26,8 @@ refused (`LeaseLost`) instead of disturbing the one that has it now::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import JsonValue
@@ -59,6 +60,7 @@ from agentkit.store.records import (
     MemoryRecord,
     NewMemory,
     OpenTurn,
+    PastTurn,
     StepRecord,
     SummaryRecord,
     TurnRecord,
@@ -105,6 +107,7 @@ __all__ = [
     "NewDocument",
     "NewMemory",
     "OpenTurn",
+    "PastTurn",
     "Retention",
     "StepRecord",
     "Store",
@@ -329,6 +332,14 @@ class Store(Protocol):
 
     def queue(self) -> list[HandOffRecord]:
         """Every hand-off that is not over, of all users: higher priority first, then older."""
+        ...
+
+    def past_turns(self, since: datetime | None = None) -> Iterator[PastTurn]:
+        """Every committed turn, of all users, that began then or later, oldest first; it is read page by page."""
+        ...
+
+    def past_hand_offs(self) -> list[HandOffRecord]:
+        """Every hand-off there ever was, of all users, oldest first."""
         ...
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
+from agentkit.events import Event
 from agentkit.messages import (
     Assistant,
     ToolCall,
@@ -159,6 +160,17 @@ class OpenTurn(Value):
     def unanswered(self) -> tuple[ToolCall, ...]:
         """The calls that were written and have no result, in order."""
         return unanswered_calls([step.message for step in self.steps])
+
+
+class PastTurn(Value):
+    """A committed turn with its trace, for those who look at all of them."""
+
+    tenant: str
+    user: str
+    turn: TurnRecord
+    text: str
+    """What the user said."""
+    events: tuple[Event, ...]
 
 
 class Claim(Value):

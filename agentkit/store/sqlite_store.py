@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from agentkit.errors import StoreCorrupt
-from agentkit.store import approval_rows, hand_off_rows, turn_reading
+from agentkit.store import approval_rows, hand_off_rows, past_rows, turn_reading
 from agentkit.store.approval_rows import ApprovalRows
 from agentkit.store.connection import Connection, WriteHook
 from agentkit.store.conversation_rows import ConversationRows
@@ -23,7 +24,7 @@ from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
 from agentkit.store.knowledge_table import SqliteKnowledge
 from agentkit.store.opening import open_connection
 from agentkit.store.protocol import ApprovalRecord, KnowledgeTable, OpenTurn, UserStore
-from agentkit.store.records import ConversationKey, Lease
+from agentkit.store.records import ConversationKey, Lease, PastTurn
 from agentkit.store.turn_reading import TURN_COLUMNS
 from agentkit.store.user_rows import Sources, is_held
 from agentkit.store.workers import this_worker
@@ -136,6 +137,15 @@ class SqliteStore:
         """Every hand-off that is not over, of all users: higher priority first, then older."""
         with self._connection.reading():
             return hand_off_rows.active_of(self._connection, self._sources)
+
+    def past_turns(self, since: datetime | None = None) -> Iterator[PastTurn]:
+        """Every committed turn, of all users, that began then or later, oldest first."""
+        return past_rows.past_turns(self._connection, since)
+
+    def past_hand_offs(self) -> list[HandOffRecord]:
+        """Every hand-off there ever was, of all users, oldest first."""
+        with self._connection.reading():
+            return hand_off_rows.all_of(self._connection, self._sources)
 
     def knowledge(self, tenant: str, collection: str = "knowledge") -> KnowledgeTable:
         """The documents of a tenant under one name."""

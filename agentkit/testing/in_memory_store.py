@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from agentkit.errors import StoreError
+from agentkit.messages import text_of
 from agentkit.store.call_records import ApprovalRecord
 from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
 from agentkit.store.hand_off_records import HandOffRecord
 from agentkit.store.protocol import KnowledgeTable, UserStore
-from agentkit.store.records import ConversationKey, Lease, OpenTurn
+from agentkit.store.records import ConversationKey, Lease, OpenTurn, PastTurn
 from agentkit.testing.in_memory_calls import InMemoryApprovals, InMemoryFiles
 from agentkit.testing.in_memory_conversations import InMemoryConversations
 from agentkit.testing.in_memory_erasure import InMemoryErasure, expire, receipt
@@ -77,6 +79,32 @@ class InMemoryStore:
                 if data.record.is_active
             ]
             return sorted(active, key=lambda each: (-each.priority, each.created_at))
+
+    def past_turns(self, since: datetime | None = None) -> Iterator[PastTurn]:
+        """Every committed turn, of all users, that began then or later, oldest first."""
+        with self._data.lock:
+            self._check_open()
+            turns = list(self._data.turns.values())
+        for conversation, turn in turns:
+            if not turn.is_open and (since is None or turn.record.created_at >= since):
+                yield PastTurn(
+                    tenant=conversation.owner[0],
+                    user=conversation.owner[1],
+                    turn=turn.record,
+                    text=text_of(turn.message),
+                    events=turn.events,
+                )
+
+    def past_hand_offs(self) -> list[HandOffRecord]:
+        """Every hand-off there ever was, of all users, oldest first."""
+        with self._data.lock:
+            self._check_open()
+            found = [
+                shown(conversation, data)
+                for conversation in self._data.conversations.values()
+                for data in conversation.hand_offs
+            ]
+            return sorted(found, key=lambda each: each.created_at)
 
     def unattended(self) -> list[ConversationKey]:
         """The conversations with something to do that nobody has the lease of."""

@@ -226,6 +226,20 @@ def _how_a_customer_wants_to_be_called_is_kept_with_the_turn_that_heard_it(ada: 
 
 
 @of_a_store
+def _all_that_was_said_and_handed_over_can_be_looked_at(store: Store) -> None:
+    ada, ben = store.for_user("shop", "ada"), store.for_user("shop", "ben")
+    say(ada, ada.new_conversation(), "hello")
+    record = _queued(ben)
+    ben.withdraw_hand_off(record.conversation_id)
+    ada.begin_turn(ada.new_conversation(), user("not answered yet"))
+    past = list(store.past_turns())
+    assert [(each.user, each.text) for each in past] == [("ada", "hello"), ("ben", "a person please")]
+    assert past[0].events == ada.events(past[0].turn.id)
+    assert [each.status for each in store.past_hand_offs()] == ["withdrawn"]
+    assert [each.text for each in store.past_turns(past[1].turn.created_at)] == ["a person please"]
+
+
+@of_a_store
 def _nothing_of_anybody_else_can_be_taken(store: Store) -> None:
     record = _queued(store.for_user("shop", "ada"))
     ben = store.for_user("shop", "ben")
