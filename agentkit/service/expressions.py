@@ -21,6 +21,7 @@ from pydantic import JsonValue
 from agentkit.errors import PromptError
 from agentkit.prompts.explain import explained
 from agentkit.prompts.sandbox import PromptEnvironment
+from agentkit.service.wording import Words
 
 MOST_CHARACTERS: Final = 8_000
 """Most characters of one text that a flow says."""
@@ -33,7 +34,16 @@ _WHOLE: Final = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}).)*)\}\}\s*", re.D
 
 
 class _FlowEnvironment(PromptEnvironment):
-    """A field of a value comes before a method of Python's dict: `order.items` is what the tool calls `items`."""
+    """A field of a value comes before a method of Python's dict: `order.items` is what the tool calls `items`.
+
+    Two filters more: `money` (1234.5 is 1,234.50) and `spoken_day` (2026-12-04 is 4 December 2026), in the language of
+    the bot.
+    """
+
+    def __init__(self, words: Words) -> None:
+        super().__init__(BaseLoader())
+        self.filters["money"] = words.money
+        self.filters["spoken_day"] = words.spoken_day
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, Mapping) and attribute in obj:
@@ -42,10 +52,14 @@ class _FlowEnvironment(PromptEnvironment):
 
 
 class Expressions:
-    """Evaluates expressions and renders texts. Thread-safe."""
+    """Evaluates expressions and renders texts. Thread-safe.
 
-    def __init__(self) -> None:
-        self._environment = _FlowEnvironment(BaseLoader())
+    Args:
+        language: How amounts and days are written.
+    """
+
+    def __init__(self, language: str = "en") -> None:
+        self._environment = _FlowEnvironment(Words.of(language))
         self._expression = lru_cache(_MOST_CACHED)(self._compile_expression)
         self._template = lru_cache(_MOST_CACHED)(self._compile_text)
 

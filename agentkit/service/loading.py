@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agentkit.service.book import FlowBook, LoadedFlow, NamedPolicy
+from agentkit.service.expressions import Expressions
 from agentkit.service.flow import Flow, PolicyFile
 from agentkit.service.rules import check_flow, check_policy
 from agentkit.yaml_files import YamlDocument, read_yaml
@@ -48,7 +49,7 @@ def load_flows(
     flows = {each.flow.name: each for each in (*_shipped(language), *own)}
     policies = _policies(folder / POLICIES)
     by_name = {tool.name: tool for tool in tools}
-    book = FlowBook(flows, policies, by_name, tone, language, contact)
+    book = FlowBook(flows, policies, by_name, tone, language, contact, Expressions(language))
     for loaded in flows.values():
         check_flow(loaded, book, intents)
     for policy in policies:
