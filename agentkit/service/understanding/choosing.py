@@ -11,11 +11,8 @@ from agentkit.service.understanding.phrases import cover
 from agentkit.service.understanding.situation import Situation
 from agentkit.service.understanding.words import words_of
 
-_PLACES: Final = (
-    ("first", "1", "1st", "one", "former"),
-    ("second", "2", "2nd", "two"),
-    ("third", "3", "3rd", "three"),
-)
+_ORDINALS: Final = (("first", "1", "1st", "former"), ("second", "2", "2nd"), ("third", "3", "3rd"))
+_COUNTS: Final = (("one",), ("two",), ("three",))
 _LAST: Final = ("last", "latter")
 _AHEAD: Final = 2.0
 
@@ -30,10 +27,13 @@ def chosen_flow(situation: Situation, text: str) -> str:
 
 
 def _by_place(options: Sequence[FlowSketch], text: str) -> str:
-    names = [*_PLACES[: len(options)], _LAST]
     said = [word.text for word in words_of(text)]
-    places = {index for index, forms in enumerate(names) if any(word in forms for word in said)}
-    others = cover(text, subject=frozenset(word for forms in names for word in forms)).left
+    places: set[int] = set()
+    for forms in (_ORDINALS, _COUNTS):  # "the second one"
+        names = [*forms[: len(options)], _LAST]
+        places = places or {index for index, known in enumerate(names) if any(word in known for word in said)}
+    known_words = frozenset(word for forms in (*_ORDINALS, *_COUNTS, _LAST) for word in forms)
+    others = cover(text, subject=known_words).left
     if len(places) != 1 or others or not options:
         return ""
     return options[min(places.pop(), len(options) - 1)].name
