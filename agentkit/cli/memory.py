@@ -110,13 +110,20 @@ def forget(
     memory_id: Annotated[str, typer.Argument(help="The id that `memory show` prints, or the whole id.")],
     user: UserOption = "guest",
     database: DatabaseOption = None,
+    wait: _WaitOption = 30.0,
+    as_json: JsonOption = False,
 ) -> None:
-    """Forget one memory. The conversation in which it was said is kept: `memory erase` removes everything."""
+    """Forget one memory and search the raw bytes for it. The conversation in which it was said is kept.
+
+    `memory erase` removes everything. Exits with 1 if something is left.
+    """
     with _opened(bot, database) as store:
         mine = store.for_user("default", user)
         record = _named(mine, memory_id)
-        mine.remove_memory(record.id)
-    out.print(Text(f"Forgotten: {record.text}"))
+        receipt = mine.remove_memory(record.id, wait=wait, beside=_cache_files())
+    if not as_json:
+        out.print(Text(f"Forgotten: {record.text}"))
+    _print_receipt(receipt, as_json=as_json)
 
 
 @app.command()
@@ -126,13 +133,20 @@ def export(
     database: DatabaseOption = None,
     folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path(),
 ) -> None:
-    """Write everything that is kept of a user as JSON and as Markdown."""
+    """Write everything that is kept of a user as JSON and as Markdown, and files that tools made as they are."""
     with _opened(bot, database) as store:
-        exported = export_user(store.for_user("default", user), datetime.now(UTC))
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", user).strip("-") or "user"
-    for ending, text in (("json", exported.model_dump_json(indent=2)), ("md", as_markdown(exported))):
-        path = folder / f"{name}.{ending}"
-        _write_private(path, text)
+        mine = store.for_user("default", user)
+        exported, kept = export_user(mine, datetime.now(UTC)), mine.files()
+    name = _as_file_name(user) or "user"
+    written = {
+        folder / f"{name}.json": exported.model_dump_json(indent=2).encode(),
+        folder / f"{name}.md": as_markdown(exported).encode(),
+    } | {
+        folder / f"{name}-files" / f"{each.hash[:12]}-{_as_file_name(each.name)}": each.content
+        for each in kept
+    }
+    for path, content in written.items():
+        _write_private(path, content)
         out.print(Text(f"Wrote {path}"))
 
 
@@ -173,7 +187,7 @@ def expire(
     if all(days is None for days in retention.model_dump().values()):
         raise ConfigurationError(
             f"{bot / 'agent.yaml'} says nothing about how long something is kept.",
-            hint="Add `retention:` with days for conversations, events, messages, facts or replaced.",
+            hint="Add `retention:` with days for conversations, events, messages, facts, replaced or files.",
         )
     with _opened(bot, database) as store:
         if not dry_run:
@@ -273,14 +287,16 @@ def _named(store: UserStore, memory_id: str) -> MemoryRecord:
     return found[0]
 
 
-def _write_private(path: Path, text: str) -> None:
+def _as_file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.")
+
+
+def _write_private(path: Path, content: bytes) -> None:
     """Write a file that only this user can read."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-        ) as file:
-            file.write(text)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
     except OSError as problem:
         raise ConfigurationError(
             f"{path} cannot be written: {problem.strerror}.", hint="Choose another folder with --out."

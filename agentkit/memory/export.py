@@ -39,14 +39,27 @@ class ExportedConversation(Value):
     hand_offs: tuple[HandOffRecord, ...] = ()
 
 
+class ExportedFile(Value):
+    """A file that a tool made; its content is `UserStore.file(hash)`."""
+
+    hash: str
+    name: str
+    media_type: str
+    created_at: datetime
+
+
 class UserExport(Value):
-    """Everything that is kept of one user. Vectors are left out: they are computed from the texts that are here."""
+    """Everything that is kept of one user, but for the content of files.
+
+    Vectors are left out: they are computed from the texts that are here.
+    """
 
     tenant: str
     user: str
     exported_at: datetime
     conversations: tuple[ExportedConversation, ...]
     memories: tuple[MemoryRecord, ...]
+    files: tuple[ExportedFile, ...] = ()
 
 
 def export_user(store: UserStore, now: datetime) -> UserExport:
@@ -74,6 +87,12 @@ def export_user(store: UserStore, now: datetime) -> UserExport:
             for each in store.conversations()
         ),
         memories=tuple(store.memories(replaced=True)),
+        files=tuple(
+            ExportedFile(
+                hash=each.hash, name=each.name, media_type=each.media_type, created_at=each.created_at
+            )
+            for each in store.files()
+        ),
     )
 
 
@@ -107,6 +126,9 @@ def _lines(export: UserExport) -> Iterator[str]:
             since = f"since {_time(record.created_at)}, {_TRUSTED[record.trust]}"
             gone = ", replaced by a newer one" if record.replaced_by else ""
             yield f"- {_plain(record.text)} ({since}{gone})"
+    yield from ("", f"## Files ({len(export.files)})", "")
+    for file in export.files:
+        yield f"- {_plain(file.name)} ({_plain(file.media_type)}, {_time(file.created_at)}, {file.hash[:12]})"
     yield from ("", f"## Conversations ({len(export.conversations)})")
     for conversation in export.conversations:
         yield from ("", f"### {_time(conversation.created_at)} {_plain(conversation.title)}".rstrip(), "")

@@ -73,6 +73,10 @@ class Files(Protocol):
         """Keep a file, once for each content; returns the SHA-256 of it, which names it."""
         ...
 
+    def files(self) -> list[FileRecord]:
+        """All files of this user, oldest first."""
+        ...
+
     def file(self, file_hash: str) -> FileRecord:
         """One file.
 

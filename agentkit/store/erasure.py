@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from agentkit.errors import ErasureIncomplete
+from agentkit.errors import ErasureIncomplete, RecordNotFound
 from agentkit.store.connection import Connection, Row
 from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Remnant, Retention
 from agentkit.store.patience import in_front, patiently
@@ -65,10 +65,14 @@ _CONVERSATION_DELETES: Final = (
 )
 
 _MEMORIES: Final = "SELECT number, id, kind, text, about, vector FROM memories WHERE tenant = ? AND user = ?"
+_ONE_MEMORY: Final = """
+SELECT number, id, kind, text, about, vector FROM memories WHERE tenant = ? AND user = ? AND id = ?"""
 _DELETE_MEMORY: Final = "DELETE FROM memories WHERE number = ?"
 _CONVERSATIONS: Final = "SELECT number FROM conversations WHERE tenant = ? AND user = ?"
 _FILES: Final = "SELECT hash, name, content FROM files WHERE tenant = ? AND user = ?"
 _DELETE_FILES: Final = "DELETE FROM files WHERE tenant = ? AND user = ?"
+_OLD_FILES: Final = "SELECT hash, name, content FROM files WHERE created_at < :files"
+_DELETE_OLD_FILES: Final = "DELETE FROM files WHERE created_at < :files"
 _DELETE_MARK: Final = "DELETE FROM memory_marks WHERE tenant = ? AND user = ?"
 
 _OLD_CONVERSATIONS: Final = """
@@ -123,6 +127,22 @@ class Eraser:
             self._connection.execute(_DELETE_MARK, whose)
         return self._scrub(pieces, ErasedKinds(**counts, **memories, files=len(files)))
 
+    def forget(self, tenant: str, user: str, memory_id: str) -> ErasureReceipt:
+        """Erase one memory of a user.
+
+        Raises:
+            ErasureIncomplete: As above.
+            RecordNotFound: There is no such memory.
+        """
+        pieces: set[bytes] = set()
+        with self._connection.writing("remove_memory"):
+            rows = self._connection.rows(_ONE_MEMORY, (tenant, user, memory_id))
+            if not rows:
+                raise RecordNotFound(f"User {user!r} has no memory {memory_id!r}.")
+            counts = self._take_memories(rows, pieces)
+            self._connection.execute(_COUNT_REWRITTEN, (tenant, user))
+        return self._scrub(pieces, ErasedKinds(**counts))
+
     def expire(self, retention: Retention, now: datetime) -> ErasureReceipt:
         """Erase what is older than it may be, of all users.
 
@@ -157,6 +177,10 @@ class Eraser:
         memories = self._connection.rows(_OLD_MEMORIES, since)
         counts.update(self._take_memories(memories, pieces))
         self._connection.execute_many(_COUNT_REWRITTEN, {(row["tenant"], row["user"]) for row in memories})
+        files = self._connection.rows(_OLD_FILES, since)
+        _note(files, pieces)
+        counts["files"] += len(files)
+        self._connection.execute(_DELETE_OLD_FILES, since)
         return ErasedKinds(**counts)
 
     def _scrub(self, pieces: set[bytes], counts: ErasedKinds) -> ErasureReceipt:

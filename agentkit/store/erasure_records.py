@@ -36,6 +36,7 @@ class Retention(Value):
         messages: Remembered messages.
         facts: Remembered facts.
         replaced: Facts that a newer one took the place of, since they were stored.
+        files: Files that tools made.
     """
 
     conversations: float | None = Field(default=None, ge=0)
@@ -43,6 +44,7 @@ class Retention(Value):
     messages: float | None = Field(default=None, ge=0)
     facts: float | None = Field(default=None, ge=0)
     replaced: float | None = Field(default=None, ge=0)
+    files: float | None = Field(default=None, ge=0)
 
 
 class Remnant(Value):

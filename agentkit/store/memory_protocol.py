@@ -46,17 +46,25 @@ class Memories(Protocol):
         """Give memories (by id) vectors of another encoder, float32 [dimension] each, in one transaction."""
         ...
 
-    def remove_memory(self, memory_id: str) -> None:
-        """Remove one memory.
-
-        Raises:
-            RecordNotFound: There is no such memory.
-        """
-        ...
-
 
 class Erasable(Protocol):
     """What one user has can be erased for good."""
+
+    def remove_memory(
+        self, memory_id: str, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase one memory, and look into the raw bytes as `erase` does; what was said in conversations stays.
+
+        Args:
+            memory_id: The memory.
+            wait: As below.
+            beside: As below.
+
+        Raises:
+            RecordNotFound: There is no such memory.
+            ErasureIncomplete: As below.
+        """
+        ...
 
     def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
         """Erase everything of this user, and look into the raw bytes of the files whether anything is left.

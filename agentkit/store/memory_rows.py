@@ -62,8 +62,6 @@ _SET_VECTOR: Final = """
 UPDATE memories SET encoder = ?, dimension = ?, vector = ? WHERE id = ? AND tenant = ? AND user = ?
 RETURNING id"""
 
-_REMOVE: Final = "DELETE FROM memories WHERE id = ? AND tenant = ? AND user = ? RETURNING id"
-
 
 class MemoryRows(UserRows):
     """Implements `protocol.Memories`, where every method is described."""
@@ -128,14 +126,7 @@ class MemoryRows(UserRows):
             for memory_id, vector in vectors.items():
                 values = (encoder_id, len(vector), to_blob(vector), memory_id, self._tenant, self._user)
                 if self._connection.row(_SET_VECTOR, values) is None:
-                    raise self._no_memory(memory_id)
-            self._connection.execute(_COUNT_REWRITTEN, (self._tenant, self._user))
-
-    def remove_memory(self, memory_id: str) -> None:
-        """Remove one memory."""
-        with self._connection.writing("remove_memory"):
-            if self._connection.row(_REMOVE, (memory_id, self._tenant, self._user)) is None:
-                raise self._no_memory(memory_id)
+                    raise RecordNotFound(f"User {self._user!r} has no memory {memory_id!r}.")
             self._connection.execute(_COUNT_REWRITTEN, (self._tenant, self._user))
 
     def _add_memories(self, memories: Sequence[NewMemory], turn: Row | None) -> list[str]:
@@ -168,9 +159,6 @@ class MemoryRows(UserRows):
         for old in memory.replaces:
             self._connection.execute(_REPLACE, (memory_id, old, self._tenant, self._user))
         return memory_id
-
-    def _no_memory(self, memory_id: str) -> RecordNotFound:
-        return RecordNotFound(f"User {self._user!r} has no memory {memory_id!r}.")
 
 
 def _record(row: Row) -> MemoryRecord:

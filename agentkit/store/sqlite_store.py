@@ -51,6 +51,12 @@ ORDER BY work.conversation"""
 class SqliteUserStore(ConversationRows, HandOffRows, ApprovalRows, FileRows):
     """Everything of one user; made by `SqliteStore.for_user` only."""
 
+    def remove_memory(
+        self, memory_id: str, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase one memory and verify it."""
+        return Eraser(self._connection, wait, beside).forget(self._tenant, self._user, memory_id)
+
     def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
         """Erase everything of this user and verify it."""
         return Eraser(self._connection, wait, beside).erase_user(self._tenant, self._user)

@@ -119,6 +119,12 @@ class InMemoryFiles(UserData):
             self._data.files.setdefault(self._owner, {}).setdefault(digest, record)
         return digest
 
+    def files(self) -> list[FileRecord]:
+        """All files of this user, oldest first."""
+        with self._use():
+            mine = self._data.files.get(self._owner, {}).values()
+            return sorted(mine, key=lambda file: (file.created_at, file.hash))
+
     def file(self, file_hash: str) -> FileRecord:
         """One file."""
         with self._use():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from agentkit.errors import RecordNotFound
 from agentkit.store.erasure_records import ErasedKinds, ErasureReceipt, Retention
 from agentkit.store.records import MemoryRecord
 from agentkit.testing.in_memory_rows import ConversationData, InMemoryData, Owner, UserData
@@ -14,6 +15,18 @@ from agentkit.testing.in_memory_rows import ConversationData, InMemoryData, Owne
 
 class InMemoryErasure(UserData):
     """Implements `protocol.Erasable`."""
+
+    def remove_memory(
+        self, memory_id: str, *, wait: float = 30.0, beside: Sequence[Path] = ()
+    ) -> ErasureReceipt:
+        """Erase one memory."""
+        with self._use():
+            mine = self._data.memories.get(self._owner, {})
+            if memory_id not in mine:
+                raise RecordNotFound(f"User {self.user!r} has no memory {memory_id!r}.")
+            record = mine[memory_id].record
+            _remove_memories(self._data, self._owner, [record])
+            return receipt(count_of([], [record]))
 
     def erase(self, *, wait: float = 30.0, beside: Sequence[Path] = ()) -> ErasureReceipt:
         """Erase everything of this user."""
@@ -42,10 +55,19 @@ def expire(data: InMemoryData, retention: Retention, *, dry_run: bool) -> Erased
     ]
     counts = Counter(count_of(old, [record for mine in memories.values() for record in mine]).model_dump())
     counts["events"] += sum(len(turn.events) for turn in traced)
+    files = [
+        (kept, file.hash)
+        for kept in data.files.values()
+        for file in kept.values()
+        if _before(file.created_at, retention.files, now)
+    ]
+    counts["files"] += len(files)
     if not dry_run:
         remove_conversations(data, old)
         for turn in traced:
             turn.events = ()
+        for kept_files, digest in files:
+            del kept_files[digest]
         for owner, records in memories.items():
             _remove_memories(data, owner, records)
     return ErasedKinds(**counts)

@@ -71,13 +71,6 @@ class InMemoryMemories(UserData):
                 mine[memory_id].record = mine[memory_id].record.model_copy(update={"encoder_id": encoder_id})
             self._data.rewritten[self._owner] = self._data.rewritten.get(self._owner, 0) + 1
 
-    def remove_memory(self, memory_id: str) -> None:
-        """Remove one memory."""
-        with self._use():
-            self._check_known(memory_id)
-            del self._mine()[memory_id]
-            self._data.rewritten[self._owner] = self._data.rewritten.get(self._owner, 0) + 1
-
     def _head(self, record: MemoryRecord) -> MemoryHead:
         seq = -1 if record.turn_id is None else self._turn(record.turn_id)[1].record.seq
         return MemoryHead(

@@ -47,7 +47,12 @@ def test_facts_are_shown_and_replaced_ones_on_demand(bot: Path) -> None:
 def test_a_fact_is_forgotten_by_the_end_of_its_id(bot: Path) -> None:
     listed = json.loads(memory(bot, "show", "-u", "ada", "--json")[1])
     status, said, _ = memory(bot, "forget", listed[0]["id"][-8:], "-u", "ada")
-    assert (status, said.strip()) == (0, "Forgotten: ada lives in York")
+    assert status == 0
+    assert "Forgotten: ada lives in York" in said
+    assert "Erased 1 facts." in said
+    assert "Nothing of it is left" in said
+    assert b"ada lives in York" not in (bot / "shop.db").read_bytes()
+    assert not (bot / "shop.db-wal").exists() or b"in York" not in (bot / "shop.db-wal").read_bytes()
     assert "Nothing is remembered" in memory(bot, "show", "-u", "ada")[1]
     for wrong in ("no-such-id", listed[0]["id"]):
         status, _, error = memory(bot, "forget", wrong, "-u", "ada")
@@ -63,8 +68,14 @@ def test_the_figures_of_a_user(bot: Path) -> None:
 
 
 def test_a_persons_data_is_written_as_json_and_markdown(bot: Path) -> None:
+    with SqliteStore.open(bot / "shop.db") as store:
+        made = store.for_user("default", "ada").save_file(b"%PDF", name="../a bill.pdf", media_type="a/pdf")
+        store.for_user("default", "ben").save_file(b"his", name="his.txt", media_type="text/plain")
     status, said, _ = memory(bot, "export", "-u", "ada", "--out", "out")
-    assert (status, said.split()) == (0, ["Wrote", "out/ada.json", "Wrote", "out/ada.md"])
+    file = f"out/ada-files/{made[:12]}-a-bill.pdf"
+    assert (status, said.replace("Wrote", "").split()) == (0, ["out/ada.json", "out/ada.md", file])
+    assert (bot / file).read_bytes() == b"%PDF"
+    assert "a bill.pdf" in (bot / "out" / "ada.md").read_text()
     exported = json.loads((bot / "out" / "ada.json").read_text())
     assert exported["user"] == "ada"
     assert "ben" not in (bot / "out" / "ada.json").read_text()

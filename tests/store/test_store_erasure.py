@@ -211,6 +211,17 @@ def test_copies_in_a_cache_are_found_and_copies_of_the_file_are_named(tmp_path: 
     assert cache / "other.bin" in receipt.searched
 
 
+def test_a_forgotten_memory_leaves_no_byte_and_what_was_said_stays(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        say(ada, ada.new_conversation(), "the conversation stays")
+        secret = ada.add_memory(NewMemory("fact", "her secret is plum jam", "user", 0.5, "", None))
+        receipt = ada.remove_memory(secret)
+        assert (receipt.erased.facts, receipt.remnants) == (1, ())
+        assert b"plum jam" not in raw(tmp_path)
+        assert [each.text for each in ada.memories()] == ["the conversation stays"]
+
+
 def test_what_is_stored_after_an_erasure_is_not_lost_when_another_program_closes_the_file(
     tmp_path: Path,
 ) -> None:
@@ -379,6 +390,7 @@ def aged(tmp_path: Path) -> Iterator[SqliteStore]:
         for day in (0, 100):
             clock.now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
             whole_turn(ada, ada.new_conversation(f"day-{day:04}-title"), f"secret-of-day-{day:04}", "")
+            ada.save_file(f"a file of day {day:04}".encode(), name=f"{day}.txt", media_type="text/plain")
         clock.now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=120)
         yield store
 
@@ -393,6 +405,7 @@ def aged(tmp_path: Path) -> Iterator[SqliteStore]:
         (Retention(events=0), {"events": 4}),
         (Retention(messages=50), {"messages": 1}),
         (Retention(facts=50, messages=0), {"facts": 1, "messages": 2}),
+        (Retention(files=50), {"files": 1}),
     ],
 )
 def test_what_is_too_old_is_erased_by_kind_and_a_dry_run_says_so_before(
@@ -406,6 +419,8 @@ def test_what_is_too_old_is_erased_by_kind_and_a_dry_run_says_so_before(
     assert receipt.erased == expected
     assert receipt.remnants == ()
     assert not any(aged.expired(retention).model_dump().values())
+    if retention == Retention(files=50):
+        assert b"file of day 0000" not in raw(tmp_path)
     if retention == Retention(conversations=50):
         assert b"day-0000-title" not in raw(tmp_path)
         assert b"day-0100-title" in raw(tmp_path)

@@ -97,6 +97,7 @@ _LISTS: Final[dict[str, _Attempt]] = {
     "conversations": lambda other, adas: other.conversations(),
     "latest_conversation": lambda other, adas: other.latest_conversation(),
     "memories": lambda other, adas: other.memories(),
+    "files": lambda other, adas: other.files(),
     "memory": lambda other, adas: other.memory([adas.memory]),
     "memory_vectors": lambda other, adas: other.memory_vectors("encoder-a")[0],
     "memory_changes": lambda other, adas: other.memory_changes("encoder-a").ids,
@@ -196,5 +197,6 @@ def _everything_of(ada: UserStore, adas: _Adas) -> Iterator[object]:
     yield ada.approval(adas.approval)
     yield ada.file(adas.file)
     yield ada.hand_offs(adas.handed_over)
+    yield ada.files()
     yield ada.memories()
     yield ada.memory_changes("encoder-a").mark
