@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     from agentkit.models.progress import Progress
 
 
-_KEPT_BYTES: Final = 256 * 1024 * 1024
-"""States kept between requests: 9,000 tokens of a model with 1.5 billion weights, 21,000 with half a billion."""
+_KEPT_TOKENS: Final = 6_000
+"""States kept between requests: the instructions of a bot and the whole windows of some five conversations; 170 MB with
+1.5 billion weights, 74 MB with half a billion."""
 
 
 class LocalGenerator(StateReading):
@@ -83,7 +84,7 @@ class LocalGenerator(StateReading):
         self._constraints = ConstraintCompiler(codec, dialect, self._end_ids)
         beginnings = [codec.encode_text(beginning)[0] for beginning in dialect.calls.beginnings]
         self._call_beginnings = sorted({*beginnings, *encode(dialect.calls.opening, codec)[:1]})
-        self._engine: Engine | None = Engine(network, _KEPT_BYTES, files)
+        self._engine: Engine | None = Engine(network, _KEPT_TOKENS * network.bytes_per_token, files)
         self._earlier = EarlierReplies()
 
     @classmethod

@@ -19,7 +19,7 @@ from typing import Any, Final, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from agentkit.errors import ConfigurationError, ModelError
 from agentkit.models.engine.network import DecoderNetwork, Feed
@@ -27,6 +27,7 @@ from agentkit.models.engine.prefix_files import PrefixFiles
 from agentkit.models.engine.shape import Shape
 from agentkit.models.engine.weights import (
     DecoderWeights,
+    InMemory,
     Precision,
     WeightFiles,
     decoder_network,
@@ -93,7 +94,8 @@ def _load(folder: ModelFolder, shape: Shape, precision: Precision, progress: Pro
     path = _place(folder, "packed.safetensors")
     if precision == "int8" and not _is_sound(path, folder):
         _write_int8(folder, shape, path, progress)
-    int8 = WeightFiles([path]) if precision == "int8" else None
+    # Opened once: each further mapping of the file would count its edges again.
+    int8 = InMemory(load_file(path)) if precision == "int8" else None
     return decoder_network(WeightFiles(weight_files(folder.path)), shape, precision, int8)
 
 
