@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Way: TypeAlias = Literal["words", "meaning", "both"]
 WAYS: Final[tuple[Way, ...]] = ("words", "meaning", "both")
 
-READ: Final = 50
+READ: Final = 45
 """Words of a text that the encoder reads: what it costs grows with them, what hybrid search finds hardly does (SciFact,
 dev half: title alone .724, 128 tokens .733; dev/log.md)."""
 

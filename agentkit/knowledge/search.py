@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from agentkit.models.protocols import Vectors
     from agentkit.store.knowledge_records import ChunkRecord
 
-WORDS_WEIGHT: Final = 0.04
-"""What a point of BM25 is worth in cosine similarity. Chosen on half of the SciFact train claims, 400 questions of
-SQuAD 2.0 and the grounding cases together: .03 to .06 are equally good on each (dev/log.md)."""
+WORDS_WEIGHT: Final = 0.06
+"""What a point of BM25 is worth in cosine similarity where a chunk holds every word of the question; with a part of
+them it is worth that part less. Chosen on halves of the SciFact train claims, of SQuAD 2.0 questions, of the grounding
+cases and of plain questions about the support bot's articles (dev/log.md)."""
 
 _CANDIDATES: Final = 100
 """Chunks that each way proposes, at least."""
@@ -82,11 +83,15 @@ class PassageSearch:
         if limit < 1:
             return []
         candidates = max(limit, _CANDIDATES)
-        words = dict(self._table.chunks_with_words(search_terms(text), candidates, tags))
+        terms = search_terms(text)
+        words = dict(self._table.chunks_with_words(terms, candidates, tags))
         near = self._vectors.nearest(vector, candidates, tags)
         near |= self._vectors.similarities(vector, [each for each in words if each not in near])
         words = {each: score for each, score in words.items() if each in near}
-        fused = fuse_scores([near, words], [1.0, WORDS_WEIGHT])[:limit]
+        # One word of many says little, whatever it scores: it may be the only one of a passage about something else.
+        most = self._table.most_words(terms) if words else 1.0
+        telling = {each: score * score / most for each, score in words.items()}
+        fused = fuse_scores([near, telling], [1.0, WORDS_WEIGHT])[:limit]
         return [(each, (score, near[each], words.get(each, 0.0))) for each, score in fused]
 
 

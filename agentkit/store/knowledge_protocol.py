@@ -57,6 +57,13 @@ class KnowledgeTable(Protocol):
         """
         ...
 
+    def most_words(self, terms: Sequence[str]) -> float:
+        """A score by words that no chunk can exceed: that of one that holds all terms again and again.
+
+        Terms that no chunk holds count, those that are too frequent to be searched for do not.
+        """
+        ...
+
     def chunks(self, ids: Iterable[int]) -> list[ChunkRecord]:
         """The chunks with these ids, in the order asked; those that are gone are left out."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -42,13 +43,12 @@ _WORDS: Final = "SELECT number, heading, text FROM chunks WHERE document = ?"
 _REMOVE_WORDS: Final = """
 INSERT INTO chunk_words (chunk_words, rowid, heading, text) VALUES ('delete', ?, ?, ?)"""
 
-# A word of a heading counts three times: chosen on half of the SciFact claims, dev/log.md. The words of all tenants are
-# in one table, so what is somebody else's is marked, and the caller looks further.
+# The words of all tenants are in one table, so what is somebody else's is marked, and the caller looks further.
 _WITH_WORDS: Final = """
 SELECT found.id, found.score, documents.number IS NOT NULL AS ours
 FROM (
     SELECT rowid AS id, -rank AS score FROM chunk_words
-    WHERE chunk_words MATCH ? AND rank MATCH 'bm25(3.0, 1.0)' ORDER BY rank LIMIT ?
+    WHERE chunk_words MATCH ? ORDER BY rank LIMIT ?
 ) AS found
 LEFT JOIN chunks ON chunks.number = found.id
 LEFT JOIN documents ON documents.number = chunks.document AND documents.tenant = ? AND documents.collection = ?
@@ -94,6 +94,12 @@ ORDER BY other.seq"""
 # Counting stops where the exact number does not matter any more.
 _COUNT: Final = """
 SELECT count(*) AS count FROM (SELECT 1 FROM chunk_words WHERE chunk_words MATCH ? LIMIT ?)"""
+
+_LAST: Final = "SELECT max(number) AS last FROM chunks"
+
+_SATURATION: Final = 1.2
+_LEAST: Final = 1e-6
+"""As FTS5 computes BM25: how soon further occurrences of a term count less, and the rarity of a term of most rows."""
 
 _AFFORDABLE: Final = 10_000
 """Rows that the terms of one query may have together; FTS5 ranks each of them, at about a microsecond a row."""
@@ -202,6 +208,16 @@ class SqliteKnowledge:
                     return ours[:limit]
                 reach *= _FURTHER
         return []
+
+    def most_words(self, terms: Sequence[str]) -> float:
+        """A score by words that no chunk can exceed."""
+        with self._connection.reading():
+            searched = self._affordable(terms)
+            (row,) = self._connection.rows(_LAST)
+        counts, last = self._counts[1], row["last"] or 0
+        counted = [counts[term] for term in searched] + [0 for term in terms if not counts[term]]
+        rarities = [math.log((max(last, count) - count + 0.5) / (count + 0.5)) for count in counted]
+        return (_SATURATION + 1) * sum(max(rarity, _LEAST) for rarity in rarities)
 
     def chunks(self, ids: Iterable[int]) -> list[ChunkRecord]:
         """The chunks with these ids, in the order asked; those that are gone are left out."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from agentkit.store.records import Vectors
 
 _WORD: Final = re.compile(r"[^\W_]+")
-_HEADING: Final = 3.0  # a word of a heading counts so many times, as in the SQLite store
 _SATURATION: Final = 1.2  # BM25's k1
 _LENGTH: Final = 0.75  # BM25's b
 _LEAST: Final = 1e-6  # what a term weighs that nearly every chunk holds
@@ -104,6 +103,15 @@ class InMemoryKnowledge:
             found = [(number, score) for number, score in scores.items() if number in allowed]
             return sorted(found, key=lambda each: (-each[1], each[0]))[: max(limit, 0)]
 
+    def most_words(self, terms: Sequence[str]) -> float:
+        """A score by words that no chunk can exceed."""
+        with self._data.lock:
+            records = [record for record, _ in self._mine().chunks.values()]
+        texts = [_words(f"{record.heading} {record.text}") for record in records]
+        held = [sum(bool(_occurrences(wanted, text)) for text in texts) for wanted in map(_words, terms)]
+        rarities = [math.log((len(texts) - count + 0.5) / (count + 0.5)) for count in held]
+        return (_SATURATION + 1) * sum(max(rarity, _LEAST) for rarity in rarities)
+
     def chunks(self, ids: Iterable[int]) -> list[ChunkRecord]:
         """The chunks with these ids, in the order asked; those that are gone are left out."""
         with self._data.lock:
@@ -186,7 +194,7 @@ def _bm25(records: Sequence[ChunkRecord], terms: Sequence[str]) -> dict[int, flo
     scores: dict[int, float] = {}
     for wanted in map(_words, terms):
         counts = {
-            number: _HEADING * _occurrences(wanted, heading) + _occurrences(wanted, text)
+            number: _occurrences(wanted, heading) + _occurrences(wanted, text)
             for number, heading, text in texts
         }
         holding = {number: count for number, count in counts.items() if count}

@@ -26,7 +26,8 @@ def _by_words(table: KnowledgeTable, text: str, limit: int = 10, tags: tuple[str
     found = table.chunks_with_words(search_terms(text), limit, tags)
     scores = [score for _, score in found]
     assert scores == sorted(scores, reverse=True)
-    assert all(score > 0 for score in scores)
+    assert all(0 < score <= table.most_words(search_terms(text)) for score in scores)
+    assert table.most_words([*search_terms(text), "nowhere"]) > table.most_words(search_terms(text))
     return [record.text for record in table.chunks(number for number, _ in found)]
 
 
