@@ -19,7 +19,7 @@ _LONGEST_SEARCH: Final = 400  # days that are looked through for the next one wi
 
 
 def _as_several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
 class Opening(Value):

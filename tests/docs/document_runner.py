@@ -6,7 +6,8 @@ Everything happens in one folder that begins as a copy of the repository, in the
 - ``bash`` and ``console`` run command by command in one shell, with nothing to type into. Output shown in a
   ``console`` block must be what is printed; ``…`` stands for anything.
   The virtual environment is `.venv`, as after `make setup`; a document must say to activate it.
-- Any language with ``title=NAME`` is written to that file instead.
+- Any language with ``title=NAME`` is written to that file instead; with ``at=end`` it is added to the file, with
+  ``below=TEXT`` inserted below the first line that says just that.
 - ``make WORD`` is checked to exist and not run: the words are what CI runs. ``pip install FOLDER`` installs
   beside the virtual environment, so that nothing of it stays.
 
@@ -140,7 +141,7 @@ class Reader:
         if not path.is_relative_to(self._copy.resolve()):
             raise DocumentError(f"{block.place}: {block.options['title']} lies outside the folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block.text, encoding="utf-8")
+        path.write_text(_changed(path, block), encoding="utf-8")
 
     def _run_commands(self, block: Block, commands: Iterable[Command]) -> None:
         for command in commands:
@@ -197,6 +198,21 @@ class Reader:
         if answer["failed"]:
             raise DocumentError(f"{block.place}: the Python fails:\n{answer['printed']}")
         return str(answer["printed"])
+
+
+def _changed(path: Path, block: Block) -> str:
+    """What a file holds after a block that is written to it, or into it."""
+    if not {"at", "below"} & block.options.keys():
+        return block.text
+    if not path.is_file():
+        raise DocumentError(f"{block.place}: there is no {block.options['title']} to add anything to")
+    text = path.read_text(encoding="utf-8")
+    if block.options.get("at") == "end":
+        return text + block.text
+    before, line, after = text.partition(f"{block.options.get('below')}\n")
+    if not line:
+        raise DocumentError(f"{block.place}: {path.name} has no line {block.options.get('below')!r}")
+    return before + line + block.text + after
 
 
 def _virtual_environment(folder: Path, installed: Path) -> None:

@@ -88,6 +88,8 @@ answer: 42 name: shop
         ("```\nno language\n```", "language ''"),
         ("```yaml\nname: shop\n```", "language 'yaml'"),
         ("```yaml title=../outside.yaml\nname: shop\n```", "lies outside"),
+        ("```yaml title=new.yaml at=end\nname: shop\n```", "there is no new.yaml to add anything to"),
+        ("```text title=a\nb\n```\n```text title=a below=c\nd\n```", "a has no line 'c'"),
         ("```python\nprint(1)\n", "README.md:3: the block is not closed"),
     ],
 )
@@ -97,6 +99,12 @@ def test_a_document_that_does_not_hold_what_it_says_fails(
     with pytest.raises(DocumentError) as failure:
         follow(f"# A shop\n\n{block}")
     assert said in str(failure.value)
+
+
+def test_what_a_document_adds_to_a_file_goes_to_its_place(follow: Follow) -> None:
+    whole = "```text title=a.txt\none\nfour\n```\n"
+    added = "```text title=a.txt below=one\ntwo\nthree\n```\n```text title=a.txt at=end\nfive\n```\n"
+    follow(f"{whole}{added}```console\n$ cat a.txt\none\ntwo\nthree\nfour\nfive\n```")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,15 @@ def test_every_block_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
     assert count > 0, "the README shows nothing that can be done"
 
 
+@pytest.mark.weights
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_newcomer_who_follows_the_tutorial_has_a_flow_that_works(tmp_path: Path) -> None:
+    with Reader(ROOT, FILES, tmp_path) as reader:
+        name = "docs/tutorial-flow.md"
+        assert reader.follow(name, (ROOT / name).read_text(encoding="utf-8")) > 8
+
+
 def headings(markdown: str) -> set[str]:
     """The anchors that a heading gives: lower case, spaces as hyphens, no punctuation."""
     prose = re.sub(r"^```.*?^```", "", markdown, flags=re.DOTALL | re.MULTILINE)
