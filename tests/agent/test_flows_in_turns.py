@@ -257,9 +257,8 @@ def test_a_tool_that_stays_down_ends_with_a_person(tmp_path: Path, shop: Shop) -
     with agent(tmp_path, shop) as one:
         one.ask("cancel my order 1042", user="ada")
         events = list(one.stream("no", user="ada"))
-    assert [event.reason for event in events if isinstance(event, HandedOff)] == [
-        "look up does not work (the cancellation)"
-    ]
+    reasons = [event.reason for event in events if isinstance(event, HandedOff)]
+    assert reasons == ["look up does not work (the cancellation)"]
 
 
 def test_a_text_that_fails_is_an_apology_for_the_customer_and_an_error_for_the_operator(
@@ -267,7 +266,7 @@ def test_a_text_that_fails_is_an_apology_for_the_customer_and_an_error_for_the_o
 ) -> None:
     with agent(tmp_path, shop) as one:
         events = list(one.stream("show me the broken one", user="ada"))
-    reply = fold(iter(events))
+    reply = fold(event for event in events)
     assert reply.text.startswith("I'm sorry, something went wrong on my side.")
     assert reply.source == "hand_off"
     failed = [event for event in events if isinstance(event, FlowFailed)]
@@ -281,7 +280,7 @@ def test_other_words_are_used_if_they_say_the_same_and_only_then(tmp_path: Path,
     with agent(tmp_path, shop, [Says(good), Says(bad)]) as one:
         assert one.ask("tell me about my order", user="ada").text == good
         events = list(one.stream("tell me about my order", user="ada"))
-    assert fold(iter(events)).text == "Order 1042 is on its way and arrives on Friday."
+    assert fold(event for event in events).text == "Order 1042 is on its way and arrives on Friday."
     assert [event.supported for event in events if isinstance(event, GroundingChecked)] == [False]
 
 
