@@ -6,15 +6,13 @@ states of its beginning can be used again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from agentkit.errors import ConstraintError, ContextOverflow, ModelError
+from agentkit.agent.aside import written_aside
 from agentkit.knowledge.grounding import unsupported
 from agentkit.memory.summary import extended, with_sentences
-from agentkit.messages import Message, Part, split_turns, system, text_of, user
-from agentkit.models.protocols import Finished, GenerationRequest, JsonSchema
+from agentkit.messages import Message, Part, split_turns, text_of
 from agentkit.store.records import SummaryRecord
 
 if TYPE_CHECKING:
@@ -73,28 +71,9 @@ def _written(turn: Turn, known: SummaryRecord | None, leaving: Sequence[Message]
     said = "\n".join([*((known.text,) if known else ()), *(text_of(message) for message in leaving)])
     prompts = turn.wiring.prompts
     lines = [(message.role, text_of(message)) for message in leaving if text_of(message)]
-    request = GenerationRequest(
-        [
-            system(prompts.render("summarise_conversation").strip()),
-            user(
-                prompts.render(
-                    "conversation_to_summarise", before=known.text if known else "", lines=lines
-                ).strip()
-            ),
-        ],
-        constraint=JsonSchema(_WRITTEN),
-        max_tokens=_MOST_TOKENS,
-        deadline=turn.deadline,
-        cancel=turn.stop,
-        static=1,
-    )
-    try:
-        finished = next(
-            each for each in turn.wiring.generator.generate(request) if isinstance(each, Finished)
-        )
-    except (ConstraintError, ContextOverflow, ModelError):
-        return ""  # no reply fails because of what is only an aid
-    if finished.finish != "stop":
+    about = prompts.render("conversation_to_summarise", before=known.text if known else "", lines=lines)
+    found = written_aside(turn, prompts.render("summarise_conversation"), about, _WRITTEN, _MOST_TOKENS)
+    if found is None:
         return ""
-    written = str(json.loads(finished.text)["summary"]).strip()
+    written = str(found["summary"]).strip()
     return "" if unsupported(written, [said], _REPORTING) else written

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
-from agentkit.errors import ConstraintError, ContextOverflow, ModelError
+from agentkit.agent.aside import written_aside
 from agentkit.knowledge.grounding import unsupported
 from agentkit.knowledge.sentences import sentences
 from agentkit.memory.contradiction import subject_of
 from agentkit.memory.extraction import holds_secret, worth_remembering
-from agentkit.messages import system, user
-from agentkit.models.protocols import Finished, GenerationRequest, JsonSchema
 
 if TYPE_CHECKING:
     from agentkit.agent.turn import Turn
@@ -55,27 +52,14 @@ def generated_facts(turn: Turn) -> dict[str, str] | None:
     """
     if not worth_remembering(turn.text):
         return {}
-    request = GenerationRequest(
-        [system(turn.wiring.prompts.render("extract_facts").strip()), user(turn.text)],
-        constraint=JsonSchema(_FOUND),
-        max_tokens=_MOST_TOKENS,
-        deadline=turn.deadline,
-        cancel=turn.stop,
-        static=1,
-    )
-    try:
-        finished = next(
-            each for each in turn.wiring.generator.generate(request) if isinstance(each, Finished)
-        )
-    except (ConstraintError, ContextOverflow, ModelError):
-        return None  # no reply fails because of what is only an aid
-    if finished.finish != "stop":
+    found = written_aside(turn, turn.wiring.prompts.render("extract_facts"), turn.text, _FOUND, _MOST_TOKENS)
+    if found is None:
         return None
     said = sentences(
         turn.text
     )  # a fact stands in one of them: taking half from each is how small models mislead
     return {
         each["fact"].strip(): subject_of(each["fact"]) or (each["kind"] if each["kind"] in _SINGLE else "")
-        for each in json.loads(finished.text)["facts"]
+        for each in found["facts"]
         if not unsupported(each["fact"], said, _REPORTING) and not holds_secret(each["fact"])
     }
