@@ -77,6 +77,17 @@ def test_a_sequence_larger_than_the_budget_is_not_kept() -> None:
     assert tree.match([1, 2]) == 0
 
 
+def test_of_a_long_sequence_that_does_not_fit_the_beginning_is_kept() -> None:
+    size = 2 * 2 * 1 * 3 * 4  # bytes a token
+    tree = PrefixTree(1100 * size)
+    tokens = [place % 5 for place in range(2000)]
+    tree.insert(tokens, states_of(tokens))
+    kept = tree.match(tokens)
+    assert 512 <= kept <= 1100
+    assert tree.bytes == kept * size
+    assert same(taken(tree, tokens), states_of(tokens[:kept]))
+
+
 def test_who_writes_on_its_copy_does_not_change_what_others_get() -> None:
     tree = PrefixTree(10**9)
     tree.insert([1, 2, 3], states_of([1, 2, 3]))
