@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agentkit import events
 from agentkit.events import Event, Replied, TurnFinished, dump_event, load_event
+from agentkit.events.base import EventValue
 from tests.value_strategies import values_of
 
 CLASSES = get_args(get_args(Event)[0])
@@ -23,7 +23,7 @@ def test_an_event_is_the_same_after_storage(event: Event) -> None:
 
 
 def test_every_event_class_belongs_to_the_union() -> None:
-    assert set(events._Event.__subclasses__()) == set(CLASSES)
+    assert set(EventValue.__subclasses__()) == set(CLASSES)
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 from pydantic import JsonValue
@@ -43,6 +43,8 @@ def _strategy(annotation: Any) -> st.SearchStrategy[Any]:
     origin = get_origin(annotation)
     if origin is Literal:
         return st.sampled_from(arguments)
+    if origin is Annotated:
+        return _strategy(arguments[0])
     if origin in (Union, types.UnionType):
         return st.one_of(*map(_strategy, arguments))
     if origin is tuple and arguments[-1] is Ellipsis:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agentkit.bot.scenario import Checked, Played, UserLine
+from agentkit.cli.dialogue_lines import dialogue_line
 from agentkit.events import (
     AnswerabilityJudged,
     ApprovalAnswered,
@@ -18,6 +19,7 @@ from agentkit.events import (
     CallChecked,
     CallRefused,
     Declined,
+    DialogueEvent,
     Event,
     GenerationFinished,
     GroundingChecked,
@@ -34,6 +36,7 @@ from agentkit.events import (
     ToolCallStarted,
     ToolProgress,
     ToolsOffered,
+    TurnEvent,
     TurnFinished,
     TurnPaused,
     TurnStarted,
@@ -81,10 +84,13 @@ class EventPrinter:
             if self._steps:
                 sources = f" from {', '.join(event.citations)}" if event.citations else ""
                 self._line("source", f"{event.source.replace('_', ' ')}{sources}")
+        elif isinstance(event, DialogueEvent):
+            if self._steps and (line := dialogue_line(event)) is not None:
+                self._line(line[0], line[1], event.milliseconds)
         elif self._steps:
             self._step(event)
 
-    def _step(self, event: Event) -> None:
+    def _step(self, event: TurnEvent) -> None:
         time = event.milliseconds
         match event:
             case TurnStarted(resumed=True):

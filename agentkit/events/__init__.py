@@ -1,0 +1,157 @@
+"""What a run yields: a closed union of frozen values, stored as the trace of a turn.
+
+Every event carries `milliseconds`: the time that the step took which it reports (0 where it reports no work).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from agentkit.events.acting import (
+    ApprovalAnswered,
+    ApprovalReason,
+    ApprovalRequested,
+    ArgumentAsked,
+    ArgumentOrigin,
+    CallChecked,
+    CallRefused,
+    GenerationFinished,
+    GroundingChecked,
+    ToolCallFinished,
+    ToolCallStarted,
+    ToolProgress,
+    ToolsOffered,
+)
+from agentkit.events.dialogue import (
+    CommandsUnderstood,
+    ConfirmationAnswered,
+    ConfirmationAsked,
+    DialogueEvent,
+    DialogueMoved,
+    FlowEnded,
+    FlowFailed,
+    FlowStarted,
+    HandOffQueued,
+    PolicyRefused,
+    SlotAsked,
+    SlotRefused,
+    SlotSet,
+)
+from agentkit.events.perceiving import (
+    AnswerabilityJudged,
+    IntentAsked,
+    IntentRecognised,
+    MemoriesRecalled,
+    PassageFound,
+    PassagesFound,
+    Recollection,
+)
+from agentkit.events.turns import (
+    Declined,
+    DeclineReason,
+    HandedOff,
+    Interrupted,
+    LimitReached,
+    Replied,
+    ReplySource,
+    TextDelta,
+    TurnFinished,
+    TurnPaused,
+    TurnStarted,
+)
+
+__all__ = [
+    "AnswerabilityJudged",
+    "ApprovalAnswered",
+    "ApprovalReason",
+    "ApprovalRequested",
+    "ArgumentAsked",
+    "ArgumentOrigin",
+    "CallChecked",
+    "CallRefused",
+    "CommandsUnderstood",
+    "ConfirmationAnswered",
+    "ConfirmationAsked",
+    "DeclineReason",
+    "Declined",
+    "DialogueEvent",
+    "DialogueMoved",
+    "Event",
+    "FlowEnded",
+    "FlowFailed",
+    "FlowStarted",
+    "GenerationFinished",
+    "GroundingChecked",
+    "HandOffQueued",
+    "HandedOff",
+    "IntentAsked",
+    "IntentRecognised",
+    "Interrupted",
+    "LimitReached",
+    "MemoriesRecalled",
+    "PassageFound",
+    "PassagesFound",
+    "PolicyRefused",
+    "Recollection",
+    "Replied",
+    "ReplySource",
+    "SlotAsked",
+    "SlotRefused",
+    "SlotSet",
+    "TextDelta",
+    "ToolCallFinished",
+    "ToolCallStarted",
+    "ToolProgress",
+    "ToolsOffered",
+    "TurnEvent",
+    "TurnFinished",
+    "TurnPaused",
+    "TurnStarted",
+    "dump_event",
+    "load_event",
+]
+
+TurnEvent: TypeAlias = (
+    TurnStarted
+    | IntentRecognised
+    | IntentAsked
+    | MemoriesRecalled
+    | PassagesFound
+    | AnswerabilityJudged
+    | ToolsOffered
+    | GenerationFinished
+    | TextDelta
+    | GroundingChecked
+    | ToolCallStarted
+    | ToolCallFinished
+    | ToolProgress
+    | ArgumentAsked
+    | CallChecked
+    | ApprovalRequested
+    | ApprovalAnswered
+    | CallRefused
+    | LimitReached
+    | Interrupted
+    | Declined
+    | HandedOff
+    | Replied
+    | TurnPaused
+    | TurnFinished
+)
+"""What the loop reports of a turn; what a dialogue did in it is a `DialogueEvent`."""
+
+Event: TypeAlias = Annotated[TurnEvent | DialogueEvent, Field(discriminator="type")]
+
+_EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
+
+
+def dump_event(event: Event) -> str:
+    """One event as JSON text."""
+    return _EVENT.dump_json(event).decode()
+
+
+def load_event(text: str | bytes) -> Event:
+    """The inverse of `dump_event`; raises `pydantic.ValidationError` for anything else."""
+    return _EVENT.validate_json(text)
