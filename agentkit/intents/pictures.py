@@ -165,6 +165,8 @@ def _risk_coverage(figure: Any, found: Sequence[Evaluated]) -> None:
 
 
 def _map(figure: Any, found: Sequence[Evaluated], space: Floats) -> None:
+    from matplotlib.patheffects import withStroke
+
     random = numpy.random.default_rng(0)
     rows = numpy.sort(random.permutation(len(found))[:_MOST_POINTS])
     groups = [_name(found[row].expected) for row in rows]
@@ -179,15 +181,17 @@ def _map(figure: Any, found: Sequence[Evaluated], space: Floats) -> None:
     axes.scatter(points[rest, 0], points[rest, 1], s=6, color=_LEFT_OUT, label="other intents", zorder=1)
     strange = labels == OUT_OF_SCOPE
     axes.scatter(
-        points[strange, 0], points[strange, 1], s=14, color="black", marker="x", label=OUT_OF_SCOPE, zorder=2
+        *points[strange].T, s=9, color="dimgray", marker="x", linewidths=0.7, label=OUT_OF_SCOPE, zorder=2
     )
+    # A white edge, so that names can be read on the points that they stand among.
+    edge = [withStroke(linewidth=3, foreground="white")]
     colours = _colours(len(coloured))
     for name, colour in zip(coloured, colours, strict=True):
         of_it = labels == name
         axes.scatter(points[of_it, 0], points[of_it, 1], s=18, color=colour, label=name, zorder=3)
         if of_it.any():
             x, y = numpy.median(points[of_it], axis=0)
-            axes.text(x, y, name, fontsize=8, weight="bold", zorder=4)
+            axes.text(x, y, name, fontsize=8, weight="bold", ha="center", zorder=4, path_effects=edge)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
     axes.set_title(
         "Messages in the encoder's space: the intents that are confused most; what overlaps is near"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _SHARES: Final = (0.25, 0.5, 0.75, 1.0)  # of the tuned head in the sum of both
 # What an accepted stranger costs in needless refusals: tuned layers are surer of what they know, and evidence and
 # tools can still turn a stranger away, but nothing undoes a refusal. Chosen on validation messages (`dev/log.md`).
-_STRANGER_COSTS: Final = 0.25
+_STRANGER_COSTS: Final = 0.35
 _NEVER: Final = numpy.float32(-30.0)  # logit of an intent that is taken away
 
 
