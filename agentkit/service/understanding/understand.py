@@ -138,6 +138,8 @@ class _Understanding:
         match wish.kind:
             case "flow":
                 return self._started(wish)
+            case "knowledge" if not is_open and not asks(wish.text) and (flow := self._fitting(wish)):
+                return self._started(Wish(wish.text, wish.prediction, "", "flow", flow))
             case "knowledge":
                 return [KnowledgeQuestion(text=wish.text)]
             case "chat":
@@ -281,6 +283,8 @@ def _answers_in_passing(wish: Wish, answer: Answer) -> bool:
         return True
     if not answer.gives_what_was_asked:
         return False
+    if answer.corrects:
+        return True
     sure = wish.prediction is not None and wish.prediction.probability >= CLEAR
     return not sure and len(answer.cover.left) <= _PASSING
 
@@ -299,4 +303,14 @@ def _telling(commands: list[Command]) -> list[Command]:
     others: list[Command] = [each for each in commands if not isinstance(each, (ChitChat, CannotHandle))]
     if any(isinstance(each, (SetSlot, CorrectSlot)) for each in _before_a_start(others)):
         others = [each for each in others if not isinstance(each, (Confirm, Deny))]
-    return others or commands[:1]
+    return _once(others) or commands[:1]
+
+
+def _once(commands: list[Command]) -> list[Command]:
+    """Without a start that adds nothing to an earlier one of the same flow."""
+    kept: list[Command] = []
+    for number, each in enumerate(commands):
+        gives = number + 1 < len(commands) and isinstance(commands[number + 1], SetSlot)
+        if gives or not (isinstance(each, StartFlow) and each in kept):
+            kept.append(each)
+    return kept

@@ -103,6 +103,15 @@ def test_the_answer_to_a_question_for_an_order_number(text: str, expected: list[
         ("yes, but only if my neighbour agrees", ["cannot_handle"]),
         ("yes if it is free", ["cannot_handle"]),
         ("let me think about it", ["cannot_handle"]),
+        ("absolutely not", ["deny"]),
+        ("don't do it", ["deny"]),
+        ("no that's right", ["deny"]),
+        ("is that right?", ["cannot_handle"]),
+        ("can you do that?", ["cannot_handle"]),
+        ("yes wait", ["cannot_handle"]),
+        ("why not", ["confirm"]),
+        ("no problem, go ahead", ["confirm"]),
+        ("great, another problem", ["cannot_handle"]),
     ],
 )
 def test_only_a_plain_yes_confirms(text: str, expected: list[str]) -> None:
