@@ -29,7 +29,8 @@ def test_a_mistake_is_told_with_file_and_line_and_the_command_fails(tmp_path: Pa
     )
     done = CliRunner().invoke(app, ["flows", "check", str(bot)])
     assert done.exit_code == 1
-    assert f"{path}:17: a loop without exit" in done.output.replace("\n", "")
+    line = path.read_text().splitlines().index("  - say: Round.") + 1
+    assert f"{path}:{line}: a loop without exit" in done.output.replace("\n", "")
 
 
 @pytest.mark.parametrize(("kind", "ending"), [("svg", "svg"), ("mermaid", "mmd")])

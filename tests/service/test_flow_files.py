@@ -146,7 +146,7 @@ def test_every_step_is_in_the_pictures() -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["x.__class__", "''.__class__.__mro__", "lipsum.__globals__", "(1).__class__.__base__.__subclasses__()", 
+    ["x.__class__", "''.__class__.__mro__", "lipsum.__globals__", "(1).__class__.__base__.__subclasses__()",
      "9 ** 9999",      "'a' * 10000000", "missing", "missing.deeper", "1 / 0", "{}.pop('x')", "range(10000000) | list"],
 )  # fmt: skip
 def test_an_expression_can_reach_nothing_and_fails_with_its_place(expression: str) -> None:
