@@ -275,7 +275,8 @@ def _add(graph: Any, ids: NDArray[numpy.uint64], vectors: Vectors) -> None:
     graph.add(ids, vectors)
     # Where its threads have to wait for a processor, the library sometimes leaves chunks that no other leads to.
     graph.expansion_search = _ADDING
-    lost = graph.search(vectors, 1).distances[:, 0] > _ITSELF
+    # Of a single vector the library gives [1], of several [n, 1].
+    lost = graph.search(vectors, 1).distances.reshape(len(ids)) > _ITSELF
     graph.expansion_search = _SEARCHING
     if lost.any():
         graph.remove(ids[lost])

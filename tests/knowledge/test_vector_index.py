@@ -225,3 +225,15 @@ def test_every_database_and_encoder_has_a_graph_of_its_own(table: KnowledgeTable
         for encoder, name in (("a", "1.db"), ("b", "1.db"), ("a", "2.db"))
     ]
     assert len({each._file for each in kinds if isinstance(each, IndexedVectors)}) == 3
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_chunks_that_do_not_find_themselves_are_added_again(
+    count: int, table: KnowledgeTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentkit.knowledge.vector_index._ITSELF", -1.0)  # none counts as found
+    fill(table, "a", vectors(count))
+    near = graph(table, tmp_path, least=1)
+    for row in vectors(count):
+        assert max(near.nearest(row, 3).values()) == pytest.approx(1.0)
+    assert len(near.nearest(vectors(1)[0], 1_000)) == count
