@@ -55,10 +55,11 @@ def slots(
     results: dict[str, list[UnderstandingResult]] = {}
     for name in [each.strip() for each in models.split(",")]:
         generator = None if name == "none" else load_generator(name, progress=progress)
+        fresh = load_encoder(encoder, progress=progress)  # it remembers what it embedded for the model before
         found = evaluate_understanding(
             track(cases, console=err, description=name, transient=True),
             bots,
-            encoder=loaded,
+            encoder=fresh,
             generator=generator,
             prompts=PromptLibrary(),
         )
@@ -81,14 +82,15 @@ def _table(title: str, figures: dict[str, UnderstandingSummary]) -> Table:
     table.columns[0].style = "dim"
     rows: dict[str, list[str]] = {}
     for model, summary in figures.items():
-        table.add_column(model, justify="right")
+        table.add_column(model, justify="right", no_wrap=True)
         rows.setdefault("exact", []).append(_share(summary.exact, summary.cases))
         for kind, (exact, count) in summary.by_kind.items():
             rows.setdefault(f"  {kind}", []).append(_share(exact, count))
         rows.setdefault("without a generation", []).append(_share(summary.without_generation, summary.cases))
         for name, took in (
-            ("  milliseconds, median", summary.milliseconds),
-            ("  with one, milliseconds, median", summary.milliseconds_asking),
+            ("  ms, median", summary.milliseconds),
+            ("  ms of processor time, median", summary.processor_milliseconds),
+            ("with one: ms, median", summary.milliseconds_asking),
         ):
             rows.setdefault(name, []).append("" if took is None else f"{took:,.1f}")
     for name, cells in rows.items():
@@ -107,4 +109,4 @@ def _show(model: str, results: list[UnderstandingResult], cases: list[Understand
 
 
 def _share(count: int, of: int) -> str:
-    return f"{count} of {of}  {100 * count / of:.1f} %"
+    return f"{count} of {of} {100 * count / of:.1f}%"

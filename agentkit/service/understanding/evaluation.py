@@ -115,6 +115,7 @@ class UnderstandingResult:
         by: Who decided.
         generations: How often the generator was asked.
         milliseconds: From the text to the commands, its embedding included.
+        processor_milliseconds: Processor time of it, which other programs on the machine hardly change.
     """
 
     id: str
@@ -124,6 +125,7 @@ class UnderstandingResult:
     by: UnderstoodBy
     generations: int
     milliseconds: float
+    processor_milliseconds: float
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -140,6 +142,7 @@ class UnderstandingSummary:
         by_kind: Exact ones and all, by kind.
         without_generation: Cases for which the generator was not asked.
         milliseconds: Median time of those.
+        processor_milliseconds: Median processor time of those.
         milliseconds_asking: Median time of the others; None where there are none.
     """
 
@@ -148,6 +151,7 @@ class UnderstandingSummary:
     by_kind: Mapping[str, tuple[int, int]]
     without_generation: int
     milliseconds: float | None
+    processor_milliseconds: float | None
     milliseconds_asking: float | None
 
 
@@ -220,27 +224,30 @@ def evaluate_understanding(
             asked.append(request)
             return next(each.text for each in generator.generate(request) if isinstance(each, Finished))
 
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.process_time()
         situation = _situation(case, bots[case.bot], encoder)
         understood = understand(situation, ask=ask if generator is not None else None, prompts=prompts)
-        milliseconds = (time.perf_counter() - started) * 1000
+        taken = (time.perf_counter() - started) * 1000, (time.process_time() - busy) * 1000
         lines = tuple(command_line(each) for each in understood.commands)
         exact = _same(lines, case.expected)
-        yield UnderstandingResult(case.id, case.kind, lines, exact, understood.by, len(asked), milliseconds)
+        yield UnderstandingResult(case.id, case.kind, lines, exact, understood.by, len(asked), *taken)
 
 
 def summarise_understanding(results: Sequence[UnderstandingResult]) -> UnderstandingSummary:
     """The figures of a file."""
     kinds = Counter(each.kind for each in results)
     exact = Counter(each.kind for each in results if each.exact)
-    quick = [each.milliseconds for each in results if not each.generations]
+    quick = [each for each in results if not each.generations]
     asking = [each.milliseconds for each in results if each.generations]
     return UnderstandingSummary(
         cases=len(results),
         exact=sum(exact.values()),
         by_kind={kind: (exact[kind], count) for kind, count in kinds.items()},
         without_generation=len(quick),
-        milliseconds=statistics.median(quick) if quick else None,
+        milliseconds=statistics.median(each.milliseconds for each in quick) if quick else None,
+        processor_milliseconds=statistics.median(each.processor_milliseconds for each in quick)
+        if quick
+        else None,
         milliseconds_asking=statistics.median(asking) if asking else None,
     )
 
