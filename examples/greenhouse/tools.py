@@ -25,7 +25,9 @@ HOURS = ((6, -2.5), (12, 3.0), (18, -0.5))
 Sensor: TypeAlias = Annotated[str, Field(pattern=r"^[A-Z]\d$", description="sensor such as G1"), Authority()]
 Day: TypeAlias = Annotated[date, Field(description="ISO date"), Authority()]
 Degrees: TypeAlias = Annotated[float, Field(description="degrees Celsius", ge=-60, le=120), Authority()]
-Note: TypeAlias = Annotated[str, Field(description="what is written down", min_length=3, max_length=300), Content()]
+Note: TypeAlias = Annotated[
+    str, Field(description="what is written down", min_length=3, max_length=300), Content()
+]
 
 
 @tool(effect="read")

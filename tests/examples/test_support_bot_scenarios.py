@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from agentkit.bot.config import load_config
-from agentkit.scenarios import load_scenario, scenario_paths
 from agentkit.intents.examples import load_examples
+from agentkit.scenarios import load_scenario, scenario_paths
 from tests.examples.shop_under_test import BOT, TODAY, Shop, load, tools_of
 
 SCENARIOS: Final = scenario_paths(BOT)

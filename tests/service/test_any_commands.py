@@ -27,7 +27,17 @@ from agentkit.service.moves import CallTool, Outcome, OutcomeStatus
 from tests.service.kiosk import ORDERS, Talk, kiosk
 
 CONVERSATIONS: Final = 1000
-FLOWS: Final = ("cancel_order", "send_gift", "sneak_past", "change_after", "track", "choose_seat", "broken", "endless", "unknown")
+FLOWS: Final = (
+    "cancel_order",
+    "send_gift",
+    "sneak_past",
+    "change_after",
+    "track",
+    "choose_seat",
+    "broken",
+    "endless",
+    "unknown",
+)
 VALUES: Final = (
     "1042", "1043", "1044", "1045", "9999", "too_late", "A1", "a@b.example", "nobody@b.example",
     20.0, 500.0, True, False, "", "x" * 5000, None,
