@@ -94,6 +94,8 @@ def read(text: str, flow: FlowSketch, frame: Frame) -> Reading:
     open_: dict[str, tuple[Candidate, ...]] = {}
     for name, candidates in by_slot.items():
         live = meant(candidates, text, spans_a_range=candidates[0].slot.type in several)
+        settled = (frame.filled or {}).get(name)
+        live = [each for each in live if each.value != settled] or live
         if len(live) > 1 and live[0].doubtful:
             ends = [*(each.start for each in live[1:]), len(text)]
             begins = [0, *(each.end for each in live)]
@@ -165,6 +167,8 @@ def _nearness(candidate: Candidate, text: str, begin: int, end: int) -> int:
     behind = [stem(word.text) for word in words_of(text[candidate.end : end])][:_BEHIND]
     near = [max(3 - i, 1) for i, word in enumerate(before) if word in cues and word not in _COUNTED]
     near += [_BEHIND - i for i, word in enumerate(behind) if word in cues]
+    if candidate.slot.type == "integer" and "people" in cues_of(candidate.slot):
+        near += [1] if before[:1] == ["for"] and not behind else []
     return max(near, default=0) + (len(near) > 1)
 
 

@@ -138,6 +138,8 @@ class _Understanding:
         match wish.kind:
             case "flow":
                 return self._started(wish)
+            case "knowledge" if not is_open and not asks(wish.text) and (flow := self._fitting(wish)):
+                return self._started(Wish(wish.text, wish.prediction, "", "flow", flow))
             case "knowledge":
                 return [KnowledgeQuestion(text=wish.text)]
             case "chat":
@@ -281,6 +283,8 @@ def _answers_in_passing(wish: Wish, answer: Answer) -> bool:
         return True
     if not answer.gives_what_was_asked:
         return False
+    if answer.corrects:
+        return True
     sure = wish.prediction is not None and wish.prediction.probability >= CLEAR
     return not sure and len(answer.cover.left) <= _PASSING
 

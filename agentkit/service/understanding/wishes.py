@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from agentkit.intents import Prediction
-from agentkit.service.understanding.phrases import cover
+from agentkit.service.understanding.phrases import asks, cover
 from agentkit.service.understanding.reading import Frame, read
 from agentkit.service.understanding.situation import Situation
 from agentkit.service.understanding.values import cues_of
@@ -91,14 +91,11 @@ def _names_two_of_one(situation: Situation, whole: Wish) -> bool:
 
 def _beside(situation: Situation, whole: Wish, piece: Wish) -> Wish:
     """A clause of a message that surely wants one thing has to be as sure of another; a greeting hosts nothing."""
-    prediction = piece.prediction
-    if (
-        piece.kind == "chat"
-        or _is_a_mere_value(situation, piece)
-        or (whole.is_clear and not piece.is_clear and piece.intent != whole.intent)
-    ):
-        return Wish(piece.text, prediction)
-    return piece
+    if _is_a_mere_value(situation, piece):
+        return Wish(piece.text)
+    asking = piece.kind == "knowledge" and asks(piece.text)
+    doubted = whole.is_clear and not piece.is_clear and not asking and piece.intent != whole.intent
+    return Wish(piece.text, piece.prediction) if piece.kind == "chat" or doubted else piece
 
 
 def wish(situation: Situation, text: str, prediction: Prediction | None) -> Wish:
