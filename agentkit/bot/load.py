@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from agentkit.agent import Agent, Settings
+from agentkit.agent import Agent
 from agentkit.bot.code import BotTools, tools_of
 from agentkit.bot.config import CONFIG_FILE, BotConfig, config_error, load_config
 from agentkit.bot.data import data_folder, database_of
@@ -84,21 +84,11 @@ class Apart:
         caches: Folder of what is computed once for all bots; None: the user's data folder.
         ids: Names conversations, turns and memories.
         around: Changes the tools, for example into those that a scenario plays.
-        in_order: Calls of one reply run one after the other: their results come in the same order in every run.
     """
 
     caches: Path | None = None
     ids: Ids = new_id
     around: Callable[[Toolset], Toolset] = lambda toolset: toolset
-    in_order: bool = False
-
-    def settings(self, config: BotConfig) -> Settings:
-        """What the loop reads of `agent.yaml`."""
-        settings = config.settings()
-        if not self.in_order:
-            return settings
-        limits = settings.limits.model_copy(update={"calls_at_once": 1})
-        return settings.model_copy(update={"limits": limits})
 
 
 def open_bot(
@@ -157,7 +147,7 @@ def open_bot(
         prompts=PromptLibrary([folder / config.prompts] if config.prompts else []),
         reply_folder=folder / config.replies if config.replies else None,
         flows=flows,
-        settings=apart.settings(config),
+        settings=config.settings(),
         now=now,
     )
     return Bot(folder, config, agent, tools, path, generator, encoder, tuple(bindings), flows, tuple(opened))

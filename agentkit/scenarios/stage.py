@@ -144,7 +144,6 @@ def _open(copy: Path, caches: Path, scenario: Scenario, cast: Cast) -> tuple[Bot
         caches=copy.parent / "caches" if cast.own_caches else caches,
         ids=CountedIds(),
         around=lambda toolset: StubbedToolset(toolset, scenario.stubs),
-        in_order=True,
     )
     bot = open_bot(
         copy,
