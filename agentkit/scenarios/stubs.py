@@ -1,4 +1,4 @@
-"""Tools that do in a scenario what its file says: return this, fail, break, or never answer."""
+"""Tools in a scenario: one call at a time, and some of them do what its file says: return this, fail, never answer."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ class StubbedToolset(Toolset):
         return tuple(map(self._standing_in, self._toolset.prepare(context)))
 
     def _standing_in(self, tool: Tool) -> Tool:
-        if tool.name not in self._stubs:
-            return tool
         if tool not in self._made:
-            self._made[tool] = self._played(tool, self._stubs[tool.name])
+            # One call at a time, so that results come in the same order in every run.
+            alone = replace(tool, sequential=True)
+            stubs = self._stubs.get(tool.name)
+            self._made[tool] = alone if stubs is None else self._played(alone, stubs)
         return self._made[tool]
 
     def _played(self, tool: Tool, stubs: Sequence[Stub]) -> Tool:

@@ -25,7 +25,10 @@ def test_the_configuration_is_valid_and_names_what_there_is() -> None:
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_a_scenario_speaks_of_things_that_exist(path: Path, shop: Shop) -> None:
     scenario = load_scenario(path).scenario
-    intents, tools = load_examples(BOT / "intents.yaml").bindings, tools_of(load("tools.py"))
+    intents, tools = (
+        load_examples(BOT / "intents.yaml").bindings,
+        {**tools_of(load("tools.py")), **tools_of(load("service_tools.py"))},
+    )
     assert scenario.today == TODAY.date()
     assert shop.rows("SELECT count(*) FROM customers WHERE id = ?", [scenario.user]) == [(1,)]
     for line in scenario.turns:

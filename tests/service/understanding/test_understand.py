@@ -231,3 +231,13 @@ def test_a_greeting_before_a_wish_is_not_answered() -> None:
     situation = replace(said("Hello! Where is 1042?", wants("track_order")), classify=classify)
     assert lines(situation) == ["start_flow track_order", 'set_slot order_id "1042"']
     assert understood(said("hello", wants("greeting"))).commands == (ChitChat(intent="greeting"),)
+
+
+def test_an_answer_behind_another_wish_still_belongs_to_the_active_flow() -> None:
+    clauses = {"When are you open?": wants("hours"), "my number is 1042.": NOTHING}
+
+    def classify(texts: Sequence[str]) -> Sequence[Prediction]:
+        return [clauses.get(text, NOTHING) for text in texts]
+
+    situation = asked("track_order", "order_id", "When are you open? my number is 1042.", NOTHING)
+    assert lines(replace(situation, classify=classify)) == ['set_slot order_id "1042"', "knowledge_question"]
