@@ -84,7 +84,7 @@ def _ada(store: Store, clock: Clock) -> None:
     ada = store.for_user("default", "ada")
     conversation = ada.new_conversation()
     flow = "cancel_order"
-    wants = [IntentRecognised(intent="cancel_order", probability=0.9), FlowStarted(flow=flow)]
+    wants: list[Event] = [IntentRecognised(intent="cancel_order", probability=0.9), FlowStarted(flow=flow)]
     said(ada, conversation, "cancel it", [*wants, SlotAsked(flow=flow, slot="order_id")])
     refused = SlotRefused(flow=flow, slot="order_id", value="9999", reason="no such order")
     said(ada, conversation, "9999", [refused, SlotAsked(flow=flow, slot="order_id", attempt=2)])
@@ -111,7 +111,7 @@ def _ben(store: Store, clock: Clock) -> None:
         [unknown, written, Declined(reason="not_answered")],
         milliseconds=2_000,
     )
-    person = [IntentRecognised(intent="person", probability=0.99), HandedOff(reason="person")]
+    person: list[Event] = [IntentRecognised(intent="person", probability=0.99), HandedOff(reason="person")]
     turn = said(ben, conversation, "a person", person, hand_off=NewHandOff(id="bens", reason="person"))
     taken = ben.take_hand_off("bens", by="Anna", seconds=3_600)
     ben.accept(conversation, user("hello?"))
@@ -135,7 +135,7 @@ def _cleo(store: Store, clock: Clock) -> None:
     conversation = cleo.new_conversation()
     nonsense = CommandsUnderstood(commands=(CannotHandle(),), by="rules")
     said(cleo, conversation, "blah <script>alert(1)</script>", [nonsense])
-    person = [IntentRecognised(intent="person", probability=0.99), HandedOff(reason="person")]
+    person: list[Event] = [IntentRecognised(intent="person", probability=0.99), HandedOff(reason="person")]
     said(
         cleo, conversation, "a person", person, hand_off=NewHandOff(id="cleos", reason="person", holds=False)
     )

@@ -34,7 +34,7 @@ def run(bot: Path, *words: str, typed: str | None = None) -> subprocess.Complete
     database = ["--database", str(bot.parent / "agent.db")]
     command = [*PROGRAM, words[0], str(bot), *words[1:], *database]
     given = {"input": typed} if typed is not None else {"stdin": subprocess.DEVNULL}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **given)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **given)
 
 
 def said(bot: Path, user: str) -> list[str]:
