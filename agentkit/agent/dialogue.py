@@ -21,9 +21,9 @@ from agentkit.agent.steps import note
 from agentkit.agent.turn import Turn
 from agentkit.commands import CannotHandle, ChitChat, Command, KnowledgeQuestion
 from agentkit.errors import ConstraintError, ContextOverflow, ModelError
-from agentkit.events import CommandsUnderstood, DialogueMoved, Event, HandedOff, ReplySource
+from agentkit.events import CommandsUnderstood, Declined, DialogueMoved, Event, HandedOff, ReplySource
 from agentkit.intents import Prediction
-from agentkit.messages import Assistant, text_of
+from agentkit.messages import Assistant, User, text_of
 from agentkit.models.protocols import GenerationRequest
 from agentkit.service.book import FlowBook
 from agentkit.service.dialogue import Dialogue
@@ -58,6 +58,7 @@ def converse(
         today=today,
         seed=turn.turn_id,
         last=said[-1] if said else "",
+        heard=[turn.text, *(text_of(each) for each in reversed(turn.history) if isinstance(each, User))],
     )
     turn.dialogue = dialogue
     understood = yield from _understood(turn, seen, book, dialogue.state)
@@ -66,6 +67,8 @@ def converse(
     if _is_elsewhere(book, dialogue.state, commands, before):
         yield DialogueMoved(state=dialogue.state.dumped())
         return None
+    if any(isinstance(each, CannotHandle) and each.reason == "out_of_scope" for each in commands):
+        yield Declined(reason="out_of_scope")
     composed = yield from _follow(turn, seen, dialogue, dialogue.take(commands))
     if isinstance(composed, Paused):
         return composed

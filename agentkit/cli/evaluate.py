@@ -16,6 +16,7 @@ from rich.text import Text
 from agentkit.agent import Settings
 from agentkit.bot.config import DEFAULT_ENCODER, DEFAULT_GENERATOR
 from agentkit.cli.evaluate_retrieval import retrieval
+from agentkit.cli.evaluate_slots import slots
 from agentkit.cli.options import JsonOption
 from agentkit.cli.progress import BarProgress
 from agentkit.cli.terminal import err, out
@@ -40,10 +41,11 @@ from agentkit.prompts import PromptLibrary
 from agentkit.store.sqlite_store import SqliteStore
 
 app = typer.Typer(
-    help="Measure tool calls, grounded answers, retrieval, schemas and recall on your own files.",
+    help="Measure tool calls, grounded answers, retrieval, schemas, recall and slots on your own files.",
     no_args_is_help=True,
 )
 app.command()(retrieval)
+app.command()(slots)
 
 
 class _Line(Protocol):

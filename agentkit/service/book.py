@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -136,7 +137,7 @@ class FlowBook:
 
 def sketch_of(name: str, slot: Slot, worked_out: list[str] | None = None) -> SlotSketch:
     """A slot, as far as its values can be recognised."""
-    choices = dict.fromkeys(worked_out, ()) if worked_out is not None else slot.names()
+    choices = _with_parts(worked_out) if worked_out is not None else slot.names()
     return SlotSketch(
         name=name,
         type=slot.type,
@@ -148,6 +149,18 @@ def sketch_of(name: str, slot: Slot, worked_out: list[str] | None = None) -> Slo
         currency=slot.currency,
         past=slot.past,
     )
+
+
+def _with_parts(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Names that were worked out, each with the parts that no other has: "lamp" for "Ivy floor lamp in brass"."""
+    parts = {name: _parts(name.casefold().split()) for name in names}
+    count = Counter(part for found in parts.values() for part in found)
+    return {name: tuple(sorted(p for p in found if count[p] == 1)) for name, found in parts.items()}
+
+
+def _parts(words: Sequence[str]) -> frozenset[str]:
+    runs = (words[i:j] for i in range(len(words)) for j in range(i + 1, min(i + 5, len(words)) + 1))
+    return frozenset(" ".join(run) for run in runs if len(run[0]) > 2 and len(run[-1]) > 2)
 
 
 def variations(text: Text) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class Dialogue:
         today: The day of the turn.
         seed: Chooses among variations of a text; the id of the turn.
         last: What the bot said last, for "what?".
+        heard: What the user said in this conversation, newest first: choices that are only worked out later are looked
+            for in what was said since the flow began.
     """
 
     def __init__(
@@ -53,8 +55,9 @@ class Dialogue:
         today: date,
         seed: str,
         last: str = "",
+        heard: Sequence[str] = (),
     ) -> None:
-        self._work = Working(book, _current(book, state), profile, today, seed, last)
+        self._work = Working(book, _current(book, state), profile, today, seed, last, heard)
         self._call: CallTool | None = None
         self._given = 0
 
@@ -76,6 +79,8 @@ class Dialogue:
 
     def take(self, commands: Sequence[Command]) -> Move:
         """The message of the turn, as commands."""
+        for frame in self._work.state.stack:
+            frame.messages += 1
         take(self._work, commands)
         return self._go_on()
 

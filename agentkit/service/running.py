@@ -8,13 +8,16 @@ from pydantic import JsonValue
 
 from agentkit.errors import PromptError
 from agentkit.events import ConfirmationAsked, PolicyRefused, SlotAsked
-from agentkit.service.book import variations
+from agentkit.service.book import sketch_of, variations
 from agentkit.service.calling import arguments_of, planned_calls, ruling
 from agentkit.service.flow import Call, Collect, Confirm, Goto, HandOffStep, If, Say
 from agentkit.service.moves import AskKnowledge, CallTool, Chat, Elsewhere, HandOver, Move, Wait
 from agentkit.service.program import END, Node
+from agentkit.service.sketch import FlowSketch
 from agentkit.service.slots import forget, misfit, settle
 from agentkit.service.state import DoneCall, Frame, PlannedCall, Question
+from agentkit.service.understanding.reading import Frame as Reader
+from agentkit.service.understanding.reading import read
 from agentkit.service.working import MOST_STEPS, Pattern, Which, Working
 
 
@@ -149,6 +152,8 @@ def _collect(work: Working, frame: Frame, node: Node, step: Collect) -> Move | N
             return None
         if name in frame.slots and misfit(slot, frame.slots[name], frame.choices[name]):
             forget(frame, name)
+        if name not in frame.slots:
+            _look_back(work, frame, name)
     if name not in frame.slots and slot.source is not None:
         where = loaded.where((*at, "from"))
         value = work.book.expressions.value(slot.source, where, work.variables(frame))
@@ -167,6 +172,17 @@ def _collect(work: Working, frame: Frame, node: Node, step: Collect) -> Move | N
     frame.collected[name] = frame.at
     frame.at = node.ways["next"]
     return None
+
+
+def _look_back(work: Working, frame: Frame, name: str) -> None:
+    """A choice that was only worked out now may have been named since the flow began ("return the lamp")."""
+    sketch = sketch_of(name, work.loaded(frame).flow.slots[name], frame.choices[name])
+    flow = FlowSketch(frame.flow, slots={name: sketch})
+    for text in work.heard[: frame.messages]:
+        found = read(text, flow, Reader(work.today, work.book.language)).values
+        if len(found) == 1:
+            settle(work, frame, name, found[0].value)
+            return
 
 
 def _ask(work: Working, frame: Frame, name: str) -> None:

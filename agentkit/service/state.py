@@ -41,6 +41,7 @@ class Frame(_Working):
         flow: Its name.
         version: Fingerprint of its steps, so that a position is never read in another version of the file.
         at: Position in its program.
+        messages: How many messages it has seen, the one that began it among them.
         slots: Values, by slot.
         sources: Who gave each.
         results: What tools gave, by the name that the flow gives it, and what a pattern was told.
@@ -58,6 +59,7 @@ class Frame(_Working):
     flow: str
     version: str = ""
     at: int = 0
+    messages: int = 1
     slots: dict[str, JsonValue] = Field(default_factory=dict)
     sources: dict[str, SlotSource] = Field(default_factory=dict)
     results: dict[str, JsonValue] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal, TypeAlias
@@ -57,6 +57,7 @@ class Working:
         today: The day of the turn.
         seed: Chooses among variations of a text; the same seed chooses the same.
         last: What the bot said last, for "what?".
+        heard: What the user said in this conversation, newest first.
         events: What happened, for the trace.
         said: What is said, in order.
         todo: What comes before the active flow goes on.
@@ -70,6 +71,7 @@ class Working:
     today: date
     seed: str
     last: str = ""
+    heard: Sequence[str] = ()
     events: list[Event] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     todo: deque[Todo] = field(default_factory=deque)

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from agentkit.agent import Agent
 from agentkit.intents import Binding, IntentModel
+from agentkit.service.loading import load_flows
 from agentkit.store.sqlite_store import SqliteStore
 from agentkit.testing import Calls, FixedClock, HashingEncoder, ScriptedGenerator, ScriptStep
 from agentkit.testing.crash_ledger import Ledger
@@ -26,6 +27,9 @@ from tests.forks import done_in_forks
 
 USER: Final = "ada"
 NO_KILL: Final = -1
+BEFORE: Final[Mapping[str, str]] = {"an effect that a flow was told to make": "cancel my order 1042"}
+"""What was said in the turn before, by scenario: nothing is killed in it, and the bot has flows."""
+FLOWS: Final = Path(__file__).parent / "flows"
 Point = Callable[[str], None]
 
 MESSAGES: Final[Mapping[str, tuple[str, Sequence[ScriptStep]]]] = {
@@ -36,6 +40,7 @@ MESSAGES: Final[Mapping[str, tuple[str, Sequence[ScriptStep]]]] = {
         "the table is broken",
         [Calls([("create_ticket", {"problem": "the table is broken"})])],
     ),
+    "an effect that a flow was told to make": ("yes", []),
     "an idempotent effect": (
         "change the address of my order 1042 to Quay Street",
         [Calls([("change_address", {"order_id": "1042", "street": "Quay Street"})])],
@@ -97,6 +102,10 @@ def shop(ledger: Ledger, at: Point) -> list[Tool]:
 def open_agent(folder: Path, scenario: str, model: IntentModel, at: Point) -> Agent:
     """The agent of a job; the generator knows the script of the scenario."""
     bindings: Mapping[str, Binding] = BINDINGS
+    tools, flows = shop(Ledger(folder), at), None
+    if scenario in BEFORE:
+        flows = load_flows(FLOWS, tools)
+        bindings = {name: each for name, each in BINDINGS.items() if name in ("track", "thanks", "person")}
     replies = folder / "replies"
     replies.mkdir(exist_ok=True)
     for name in ("track_parcel", "cancel_order", "create_ticket", "change_address"):
@@ -104,11 +113,12 @@ def open_agent(folder: Path, scenario: str, model: IntentModel, at: Point) -> Ag
     return Agent(
         generator=ScriptedGenerator(MESSAGES[scenario][1]),
         encoder=HashingEncoder(256),
-        tools=shop(Ledger(folder), at),
+        tools=tools,
         database=SqliteStore.open(folder / "agent.db", on_write=at),
         intents=model,
         bindings=bindings,
         reply_folder=replies,
+        flows=flows,
         now=FixedClock(),
     )
 
@@ -128,6 +138,10 @@ def play(job: Job, model: IntentModel) -> list[str]:
 
     folder, message = Path(job["folder"]), MESSAGES[job["scenario"]][0]
     ledger = Ledger(folder)
+    if job["scenario"] in BEFORE and not job["resume"]:
+        earlier = open_agent(folder, job["scenario"], model, lambda point: None)
+        assert earlier.ask(BEFORE[job["scenario"]], user=USER).text == "Cancel order 1042?"
+        earlier.store.close()
     agent = open_agent(folder, job["scenario"], model, at)
     if job["resume"]:
         agent.resume()

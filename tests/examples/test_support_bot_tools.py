@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentkit.messages import text_of
-from tests.examples.shop_under_test import TODAY, Shop
+from tests.examples.shop_under_test import TODAY, Shop, load, tools_of
 
 ORDER_TOOLS: dict[str, dict[str, Any]] = {
     "track_parcel": {},
@@ -316,3 +316,66 @@ def test_a_failed_call_leaves_nothing_behind(shop: Shop) -> None:
     shop.refusal("create_ticket", order_id="9999", topic="other", message="please call me")
     shop.refusal("start_return", order_id="1042")
     assert shop.path.read_bytes() == before
+
+
+# --- The tools of the flows ---
+
+SERVICE_TOOLS: dict[str, dict[str, Any]] = {
+    "order_summary": {},
+    "quote_return": {"item": "Ivy floor lamp in brass"},
+    "refund_status": {},
+    "delivery_days": {},
+    "choose_delivery_day": {"day": "2026-12-04"},
+    "order_spare_part": {"part": "B12"},
+    "match_price": {"amount": 10.0},
+    "book_assembly": {"half": "morning"},
+    "send_invoice": {},
+}
+
+
+@pytest.fixture
+def service(shop: Shop) -> Shop:
+    shop.tools = tools_of(load("service_tools.py"))
+    return shop
+
+
+@pytest.mark.parametrize("name", SERVICE_TOOLS)
+def test_a_tool_of_a_flow_tells_nothing_of_an_order_of_somebody_else(service: Shop, name: str) -> None:
+    foreign = service.refusal(name, "ben.castellan", order_id="1187", **SERVICE_TOOLS[name])
+    missing = service.refusal(name, "ben.castellan", order_id="9999", **SERVICE_TOOLS[name])
+    assert foreign == "there is no order 1187 on your account"
+    assert missing == "there is no order 9999 on your account"
+
+
+def test_a_quote_says_what_starting_the_return_then_does(service: Shop) -> None:
+    quote = service.data("quote_return", order_id="1131", item="Murphy oak side table", reason="changed_mind")
+    service.tools = tools_of(load("tools.py"))
+    started = service.data(
+        "start_return", order_id="1131", item="Murphy oak side table", reason="changed_mind"
+    )
+    assert (started["refund"], started["fee"]) == (quote["refund"], quote["fee"])
+    assert quote["refund"] == f"€{quote['refund_cents'] / 100:,.2f}"
+
+
+def test_a_delivery_day_is_a_working_day_from_the_expected_one_on(service: Shop) -> None:
+    possible = service.data("delivery_days", order_id="1187")
+    assert possible["days"][0] == "2026-12-02"
+    moved = service.data("choose_delivery_day", order_id="1187", day="2026-12-04")
+    assert moved["expected"] == "Friday 4 December"
+    assert "Saturday 5 December" in service.refusal("choose_delivery_day", order_id="1187", day="2026-12-05")
+    assert "can no longer" in service.refusal("choose_delivery_day", order_id="1042", day="2026-12-04")
+
+
+def test_money_on_its_way_is_told_by_the_state_of_the_order(service: Shop) -> None:
+    assert service.data("refund_status", order_id="1187")["state"] == "none"
+    assert service.data("refund_status", order_id="1098")["state"] == "paid"
+
+
+def test_a_tool_of_a_flow_that_is_repeated_does_its_work_once(service: Shop) -> None:
+    for _ in range(2):
+        service.data("order_spare_part", order_id="1131", part="b12", quantity=2)
+        service.data("set_newsletter", subscribed=True)
+        service.data("send_invoice", order_id="1131")
+    assert service.rows("SELECT part, quantity FROM spare_parts") == [("B12", 2)]
+    assert service.rows("SELECT count(*) FROM newsletter") == [(1,)]
+    assert service.rows("SELECT email FROM outbox") == [("ada.okafor@mail.example",)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from agentkit.commands import (
@@ -19,7 +20,7 @@ from agentkit.commands import (
     SetSlot,
 )
 from agentkit.service.sketch import FlowSketch, SlotSketch
-from agentkit.service.understanding.phrases import Cover, cover
+from agentkit.service.understanding.phrases import Cover, asks, cover
 from agentkit.service.understanding.reading import Frame, Reading, read
 from agentkit.service.understanding.situation import Situation
 from agentkit.service.understanding.values import Candidate, cues_of, piece
@@ -30,7 +31,9 @@ _LEAD_IN: Final = re.compile(
     r"(?:the|my|our)\s+(?:new\s+)?(?P<cue>\w+)(?:\s+\w+)?\s+(?:is|are|was)(?:\s+called)?\s+|(?:in|at|to|near)\s+)",
 )
 _POLITE_END: Final = re.compile(r"[\s,]*(?:\b(?:please|pls|thanks|thank you)\b)?[\s.!,;]*$", re.IGNORECASE)
-_ON_CONDITION: Final = re.compile(r"\b(?:but|instead|if|unless|only|except|after|before|until)\b")
+_ON_CONDITION: Final = re.compile(
+    r"\b(?:but|instead|if|unless|only|except|after|before|until|wait|hold|hang|moment|maybe|perhaps|later)\b"
+)
 _MOST_NAMED: Final = 6
 """Words of a value before which "it is" or "in" is no part of it."""
 
@@ -72,8 +75,19 @@ class Answer:
 
     @property
     def gives_what_was_asked(self) -> bool:
-        """Whether the piece holds a value of the slot that the bot asked for."""
-        return self.reading is not None and any(each.slot == self._asked for each in self.reading.values)
+        """Whether the piece holds a value of the slot that the bot asked for, or says that an earlier one is wrong."""
+        return self.reading is not None and (
+            any(each.slot == self._asked for each in self.reading.values) or self.corrects
+        )
+
+    @property
+    def corrects(self) -> bool:
+        """Whether the piece gives a settled slot another value and says so."""
+        return (
+            self.reading is not None
+            and self.reading.corrects
+            and any(isinstance(each, CorrectSlot) for each in self._values())
+        )
 
     def commands(self) -> list[Command]:
         """What the piece says; nothing where it holds neither a value nor a phrase."""
@@ -83,7 +97,7 @@ class Answer:
             return [*values, HandOff(reason=self.text)]
         if values:
             return values  # a "yes" beside them is no consent: what was asked has changed with the value
-        if "cancel" in said and self._situation.is_open and not self._is_about_cancelling():
+        if "cancel" in said and self._situation.is_open and not self._means_what_the_flow_does():
             return [Deny() if self._confirming and "deny" in said and not self.cover.left else Cancel()]
         for meaning, command in (("repeat", Repeat()), ("clarify", Clarify())):
             if meaning in said:
@@ -140,18 +154,38 @@ class Answer:
         return SetSlot(slot=name, value=candidate.value, said=said)
 
     def _yes_or_no(self, said: Sequence[str]) -> list[Command]:
-        yes, no = "confirm" in said, "deny" in said or "drop" in said
-        if yes and self._confirming and (self.cover.left or _ON_CONDITION.search(lowered(self.text))):
-            return []  # "yes, but …" with something that was not understood is no yes
-        if not said and not self.cover.left and self._asked is not None:
-            yes = not words_in(self._asked.name).isdisjoint(word.text for word in words_of(self.text))
-        if not said and not self.cover.left and self._is_about_cancelling():
-            yes = "cancel" in {word.text for word in words_of(self.text)}
-        if yes == no and not (no and said and said[-1] == "deny" and said[0] == "deny"):
-            return [] if not no else [Deny()] if said[0] != "confirm" else []
+        no = not {"deny", "drop", "negation"}.isdisjoint(said)
+        yes = "confirm" in said or (not said and self._repeats_the_subject())
+        if yes and no:
+            turned = any(pair == ("confirm", "negation") for pair in pairwise(said))
+            if not turned and said[0] == "confirm":
+                return []  # "yes, not …"
+            yes = False
         if self._asked is not None:
-            return [SetSlot(slot=self._asked.name, value=yes, said=self.text.strip())]
-        return [Confirm() if yes else Deny()]
+            known = yes or no
+            return [SetSlot(slot=self._asked.name, value=yes, said=self.text.strip())] if known else []
+        if yes and not self._is_a_plain_yes():
+            return []
+        return [Confirm()] if yes else [Deny()] if no else []
+
+    def _is_a_plain_yes(self) -> bool:
+        """Whether nothing stands beside the yes that was not understood, no condition and no question."""
+        small = lowered(self.text)
+        asking = asks(self.text) and "why not" not in small
+        return not self.cover.left and not asking and not _ON_CONDITION.search(small)
+
+    def _repeats_the_subject(self) -> bool:
+        """Whether the piece only says what the question was about: "breakfast would be lovely", "cancel it"."""
+        spoken_words = {word.text for word in words_of(self.text)}
+        if self.cover.left:
+            return False
+        if self._asked is not None:
+            return not words_in(self._asked.name).isdisjoint(spoken_words)
+        return self._is_about_cancelling() and "cancel" in spoken_words
+
+    def _means_what_the_flow_does(self) -> bool:
+        """Whether "cancel" names the flow, as in "cancel order 1042": alone among other phrases it may not."""
+        return self._is_about_cancelling() and "cancel" in {word.text for word in words_of(self.text)}
 
     def _is_about_cancelling(self) -> bool:
         """Whether "cancel" names what the flow does rather than its end."""

@@ -266,7 +266,7 @@ def _weekday_later(match: re.Match[str], frame: _Frame) -> _Found:
 
 
 def _weekday_of_week(match: re.Match[str], frame: _Frame) -> _Found:
-    weeks = {"next": 1, "this": 0, "last": -1}[match["which"]]
+    weeks = {"next": 1, "this": 0, "last": -1, "": 2}[match["which"]]
     return _one(frame.of_week(match["weekday"], weeks), match)
 
 
@@ -385,5 +385,20 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], _Reader, bool], ...]] = (
         False,
     ),
     (re.compile(rf"\b(?:a\s+)?{_COUNT}\s+{_UNIT}\s+(?:ago|before\s+today)\b"), _ago, False),
+    (
+        re.compile(rf"\b(?:the\s+)?week\s+after\s+next,?\s+(?:on\s+)?{_WD}\b(?P<which>)"),
+        _weekday_of_week,
+        False,
+    ),
+    (
+        re.compile(rf"\b{_WD}\s+(?:of\s+)?(?:the\s+)?week\s+after\s+next\b(?P<which>)"),
+        _weekday_of_week,
+        False,
+    ),
+    (
+        re.compile(rf"\b(?:not\s+)?(?:this\s+)?{_WD},?\s+(?:but\s+)?the\s+(?:one|week)\s+after\b"),
+        _weekday_later,
+        False,
+    ),
     (re.compile(r"\b(?:the\s+)?end\s+of\s+(?:the|this|(next))\s+month\b"), _end_of_month, False),
 )

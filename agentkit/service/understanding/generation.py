@@ -22,6 +22,7 @@ from agentkit.service.understanding.words import words_of
 
 NONE: Final = "none"
 _HANGING: Final = re.compile(r"(?:[\s,;]+|\b(?:in|at|on|of|from|to|and))+$")
+_LEADING: Final = re.compile(r"(?:[\s,;]+|(?:in|at|on|of|from|to|and)\b)+")
 _SHOWN: Final = 600
 """Characters of a message that the generator reads."""
 _MOST_TOKENS: Final = 64
@@ -78,15 +79,16 @@ class Decider:
         case = self.prompts.render(
             "understand_value_case", text=shown, wanted=wanted, examples=list(slot.examples[:2])
         )
+        values = [json.dumps(text[start:end], ensure_ascii=False) for start, end in taken]
+        others = f" & ~({' | '.join(values)})" if values else ""
         words = json.dumps({"substring_words": shown})
-        grammar = f'start: "{NONE}" | "\\"" words "\\""\nwords: WORDS\nWORDS: %regex {words}\n'
+        grammar = f'start: "{NONE}" | "\\"" WORDS "\\""\nWORDS: RUN{others}\nRUN: %regex {words}\n'
         written = self._written("understand_value", case, grammar)
         said = written.removeprefix('"').removesuffix('"').strip(" \t\n,.;:")
         at = text.find(said)
         if written == NONE or at < 0 or not words_of(said):
             return None
-        place = (at, at + len(said))
-        return None if any(start <= place[0] and place[1] <= end for start, end in taken) else place
+        return _beside(taken, text, at, at + len(said))
 
     def _written(self, prompt: str, case: str, grammar: str) -> str:
         examples = self.prompts.conversation(prompt)
@@ -100,6 +102,17 @@ class Decider:
             return self.ask(request).strip()
         except (ConstraintError, ContextOverflow, ModelError):
             return NONE  # the bot asks again: no turn fails because its message was not understood
+
+
+def _beside(taken: Sequence[tuple[int, int]], text: str, start: int, end: int) -> tuple[int, int] | None:
+    """A place without the values that it begins or ends with: of "3309 to 22 Park Avenue" the street."""
+    for first, last in taken:
+        if first <= start < last:
+            hanging = _LEADING.match(text[last:end])
+            start = last + (hanging.end() if hanging is not None else 0)
+        if first < end <= last:
+            end = start + len(_HANGING.sub("", text[start:first]))
+    return (start, end) if words_of(text[start:end]) else None
 
 
 def without_each_other(text: str, places: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

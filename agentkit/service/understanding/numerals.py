@@ -37,7 +37,8 @@ _CURRENCY_BEFORE: Final = re.compile(r"(€|\$|£|\b(?:eur|usd|gbp|chf))\s?$")
 _CURRENCY_BEHIND: Final = re.compile(r"\s?-?\s?(€|\$|£|[a-z]+)")
 _CENTS: Final = re.compile(r"\s?(?:and\s)?(\d{1,2})(?:\s?cents?\b)?(?!\s?[\w.,/:-]*\w)")
 _A_FEW: Final = {"couple": 2, "dozen": 12}
-_DIGIT_WORDS: Final = frozenset((*list(_UNITS)[:10], "oh"))
+DIGIT_WORDS: Final = {**{word: str(digit) for word, digit in list(_UNITS.items())[:10]}, "oh": "0"}
+"""How digits are spoken one by one."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ def numerals_of(text: str, language: str = "en", *, money: bool = False) -> list
     ]
     found += [Numeral(float(value), start, end, in_words=True) for value, start, end in _in_words(small)]
     found = [each for each in found if not _OF_TIME.match(small, each.end)]
-    whole = sorted((_with_currency(each, small) for each in found), key=lambda each: each.start)
+    whole = _with_cents(
+        sorted((_with_currency(each, small) for each in found), key=lambda each: each.start), small
+    )
     return [each for i, each in enumerate(whole) if i == 0 or each.start >= whole[i - 1].end]
 
 
@@ -125,6 +128,25 @@ def _with_currency(numeral: Numeral, small: str) -> Numeral:
     if currency and re.fullmatch(r"\d{1,3}[.,]\d{3}", small[numeral.start : numeral.end]):
         value = _number(small[numeral.start : numeral.end], "")
     return Numeral(value, start, end, currency, numeral.in_words)
+
+
+def _with_cents(found: list[Numeral], small: str) -> list[Numeral]:
+    """ "Ninety-nine euros ninety" is one amount."""
+    joined: list[Numeral] = []
+    for each in found:
+        before = joined[-1] if joined else None
+        if (
+            before is not None
+            and before.currency
+            and before.value.is_integer()
+            and (each.in_words and not each.currency and each.value.is_integer() and 0 < each.value < 100)
+            and re.fullmatch(r"\s+(?:and\s+)?", small[before.end : each.start])
+        ):
+            cents = before.value + each.value / 100
+            joined[-1] = Numeral(cents, before.start, each.end, before.currency, before.in_words)
+        else:
+            joined.append(each)
+    return joined
 
 
 def _code(name: str) -> str:

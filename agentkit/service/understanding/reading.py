@@ -22,9 +22,11 @@ from agentkit.service.understanding.values import (
 )
 from agentkit.service.understanding.words import lowered, words_of
 
-_BEFORE: Final = 3
+_BEFORE: Final = 6
 _BEHIND: Final = 2
 """Words before and behind a value that may say which slot it is for ("order 1190", "4 guests")."""
+_COUNTED: Final = frozenset(("us",))
+"""Words that only follow a number: "four of us"."""
 _RANGE: Final = re.compile(r"\s*(?:to|until|till|through|and|-|–|—)\s*(?:(?:on|the)\s+)*")
 _UP_TO: Final = re.compile(r"\b(?:until|till|to|up\s+to|by)\s+(?:the\s+)?$")
 _CUE, _ASKED, _OPEN, _CERTAIN, _SHAPED = 2, 5, 2, 2, 1
@@ -92,8 +94,13 @@ def read(text: str, flow: FlowSketch, frame: Frame) -> Reading:
     open_: dict[str, tuple[Candidate, ...]] = {}
     for name, candidates in by_slot.items():
         live = meant(candidates, text, spans_a_range=candidates[0].slot.type in several)
+        settled = (frame.filled or {}).get(name)
+        live = [each for each in live if each.value != settled] or live
         if len(live) > 1 and live[0].doubtful:
-            live = [each for each in live if _nearness(each, text, 0, len(text))] or live
+            ends = [*(each.start for each in live[1:]), len(text)]
+            begins = [0, *(each.end for each in live)]
+            near = [_nearness(*each) for each in zip(live, [text] * len(live), begins, ends, strict=False)]
+            live = [each for each, cue in zip(live, near, strict=True) if cue] or live
         if len(live) > 1 and not are_listed(live, text):
             open_[name] = tuple(live)
         else:
@@ -154,13 +161,15 @@ def _best(
 
 
 def _nearness(candidate: Candidate, text: str, begin: int, end: int) -> int:
-    """3 to 1 for a word of the slot right before or behind a value or further away; 0: there is none."""
+    """How near the words of a slot are to a value: 3 right beside it, 1 far before it, one more for a second word."""
     cues = {stem(word) for word in cues_of(candidate.slot)}
     before = [stem(word.text) for word in words_of(text[begin : candidate.start])][: -_BEFORE - 1 : -1]
     behind = [stem(word.text) for word in words_of(text[candidate.end : end])][:_BEHIND]
-    near = [_BEFORE - i for i, word in enumerate(before) if word in cues]
+    near = [max(3 - i, 1) for i, word in enumerate(before) if word in cues and word not in _COUNTED]
     near += [_BEHIND - i for i, word in enumerate(behind) if word in cues]
-    return max(near, default=0)
+    if candidate.slot.type == "integer" and "people" in cues_of(candidate.slot):
+        near += [1] if before[:1] == ["for"] and not behind else []
+    return max(near, default=0) + (len(near) > 1)
 
 
 def _alike(slot: SlotSketch, flow: FlowSketch) -> int:

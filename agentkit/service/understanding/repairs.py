@@ -16,6 +16,11 @@ _NOT_THIS: Final = re.compile(
     r"(?:\s+[\w#']+\.?){0,4}?\s*[#€$£(\"']*$"
 )
 """What makes the value behind it one that is not meant; up to four words may stand between."""
+_RULED_OUT: Final = re.compile(
+    r"^\s*(?:is|was|are|does|do|will|would|doesn't|won't|isn't)?\s*(?:no\s+good|n't|not|wrong|doesn't|won't|isn't|impossible|no\s+longer)\b"
+    r"(?!\s*(?:,|but)?\s*\d)"
+)
+"""What behind a value says that it is not meant: "12 December is no good"."""
 _FROM: Final = re.compile(r"\bfrom(?:\s+(?:the|order|number|room|on))*\s*[#€$£]*$")
 _TAKES_BACK: Final = re.compile(
     r"\bsorry\b|\bi\s+mean|\bmeant\b|\bwait\b|\boops\b|\bcorrection\b|\brather\b|\bactually\b|\bscratch\b|\bmake\s+(?:it|that)\b|"
@@ -27,7 +32,9 @@ _AND: Final = re.compile(
 )
 CORRECTS: Final = re.compile(
     _TAKES_BACK.pattern
-    + r"|\binstead\b|\bchange\b|\bnot\b|^\s*no\b|\bmistake\b|\bmixed\s+up\b|\bwas\s+wrong\b|\bbut\b"
+    + r"|\binstead\b|\bchange\b|\bnot\b|^\s*no\b|\bmistake\b|\bmixed\s+up\b"
+    r"|\b(?:new|right|other|correct)\s+(?:one|number)\b|\bold\b"
+    r"|\bwas\s+wrong\b|\bbut\b"
 )
 """What in a message says that an earlier value no longer holds."""
 
@@ -45,7 +52,8 @@ def meant(found: Sequence[Candidate], text: str, *, spans_a_range: bool = False)
     for number, each in enumerate(found):
         begin = found[number - 1].end if number else 0
         before = _clause(small[begin : each.start])
-        if _NOT_THIS.search(before):
+        end = found[number + 1].start if number + 1 < len(found) else len(small)
+        if _NOT_THIS.search(before) or (len(found) > 1 and _RULED_OUT.match(small[each.end : end])):
             continue
         others = len(found) > 1
         if others and not spans_a_range and number + 1 < len(found) and _FROM.search(before):

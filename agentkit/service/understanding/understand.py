@@ -26,6 +26,7 @@ from agentkit.commands import (
 from agentkit.prompts import PromptLibrary
 from agentkit.service.sketch import FlowSketch
 from agentkit.service.understanding.answers import Answer, settled, subject_of
+from agentkit.service.understanding.choosing import chosen_flow
 from agentkit.service.understanding.generation import Decider, without_each_other
 from agentkit.service.understanding.phrases import asks, cover, spoken
 from agentkit.service.understanding.reading import Frame, read
@@ -67,9 +68,12 @@ def understand(situation: Situation, *, ask: Ask | None = None, prompts: PromptL
         puzzled = "?" in text and situation.awaiting is not None
         silent = Clarify() if puzzled else CannotHandle(reason="unclear" if text else "empty")
         return Understood((silent,), "rules")
+    decider = Decider(ask, prompts) if ask is not None else None
+    if flow := chosen_flow(situation, text):
+        return _Understanding(situation, decider, "rules").starting(flow, text)
     if situation.is_open and (answer := Answer(situation, text)).explained:
         return Understood(tuple(answer.commands()), "rules")
-    return _Understanding(situation, Decider(ask, prompts) if ask is not None else None).of(text)
+    return _Understanding(situation, decider).of(text)
 
 
 @dataclass
@@ -91,15 +95,13 @@ class _Understanding:
         commands: list[Command] = []
         unexplained: list[Wish] = []
         wishes = wishes_in(self.situation, text)
-        for wish in wishes:
+        named = [self._own(wish, Answer(self.situation, wish.text)) for wish in wishes]
+        if len(wishes) > 1 and not any(named):
+            wishes, named = [Wish(text, self.situation.prediction)], [[]]
+        for wish, own in zip(wishes, named, strict=True):
             answer = Answer(self.situation, wish.text)
-            if own := self._own(wish, answer):
-                commands += own
-                self._decided("encoder")
-            elif said := answer.commands():
-                commands += [*said, *self._doubts(answer)]
-            elif doubts := self._doubts(answer):
-                commands += doubts
+            if own or (said := [*answer.commands(), *self._doubts(answer)]):
+                commands += own or said
             elif len(wishes) > 1 and self._may_start(wish):
                 commands += self._unexplained(wish, wish.text)
             else:
@@ -107,6 +109,11 @@ class _Understanding:
         if not commands:
             commands = self._unexplained(unexplained[0], text)
         return Understood(tuple(_telling(commands)), self.by)
+
+    def starting(self, flow: str, text: str) -> Understood:
+        """The flow that was picked, with the values that the same words give."""
+        commands = self._started(Wish(text, self.situation.prediction, "", "flow", flow))
+        return Understood(tuple(commands), self.by)
 
     def _decided(self, by: UnderstoodBy) -> None:
         order: tuple[UnderstoodBy, ...] = ("rules", "encoder", "generator")
@@ -127,9 +134,12 @@ class _Understanding:
             return []
         if is_open and (answer.explained or _answers_in_passing(wish, answer)):
             return []
+        self._decided("encoder")
         match wish.kind:
             case "flow":
                 return self._started(wish)
+            case "knowledge" if not is_open and not asks(wish.text) and (flow := self._fitting(wish)):
+                return self._started(Wish(wish.text, wish.prediction, "", "flow", flow))
             case "knowledge":
                 return [KnowledgeQuestion(text=wish.text)]
             case "chat":
@@ -209,7 +219,7 @@ class _Understanding:
             case "question":
                 return [KnowledgeQuestion(text=text)]
             case None:
-                return [CannotHandle()]
+                return self._best_guess(wish, text, [])
             case flow:
                 return self._started(Wish(text, wish.prediction, "", "flow", flow))
 
@@ -258,9 +268,10 @@ class _Understanding:
 
     def _best_guess(self, wish: Wish, text: str, free: list[Command]) -> list[Command]:
         prediction = wish.prediction
-        if asks(text) and prediction is not None and prediction.in_scope >= _ON_TOPIC:
+        on_topic = prediction is None or prediction.in_scope >= _ON_TOPIC
+        if asks(text) and on_topic:
             return [KnowledgeQuestion(text=text)]
-        return free or [CannotHandle()]
+        return free or [CannotHandle(reason="unclear" if on_topic else "out_of_scope")]
 
 
 def _answers_in_passing(wish: Wish, answer: Answer) -> bool:
@@ -272,6 +283,8 @@ def _answers_in_passing(wish: Wish, answer: Answer) -> bool:
         return True
     if not answer.gives_what_was_asked:
         return False
+    if answer.corrects:
+        return True
     sure = wish.prediction is not None and wish.prediction.probability >= CLEAR
     return not sure and len(answer.cover.left) <= _PASSING
 

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from agentkit.service.sketch import SlotSketch
 from agentkit.service.understanding.dates import named_days
-from agentkit.service.understanding.numerals import Numeral, numerals_of, spoken_digits
+from agentkit.service.understanding.numerals import DIGIT_WORDS, Numeral, numerals_of, spoken_digits
 from agentkit.service.understanding.words import Word, is_misspelt, lowered, words_of
 
 _CHUNK: Final = re.compile(r"[^\W\d_]+|\d+")
@@ -112,7 +112,8 @@ def _same_length(text: str, changed: str) -> str:
 
 def _joined(slot: SlotSketch, text: str, whole: re.Pattern[str]) -> Iterator[tuple[str, int, int]]:
     """Runs of letters and digits that match when they are put together: "10 42", "ab-123", "h20331"."""
-    chunks = [(each.group(), each.start(), each.end()) for each in _CHUNK.finditer(text)]
+    found_chunks = [(each.group(), each.start(), each.end()) for each in _CHUNK.finditer(text)]
+    chunks = [(DIGIT_WORDS.get(piece.lower(), piece), start, end) for piece, start, end in found_chunks]
     at = 0
     while at < len(chunks):
         found = next(

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from agentkit.intents import Prediction
+from agentkit.service.understanding.phrases import asks, cover
 from agentkit.service.understanding.reading import Frame, read
 from agentkit.service.understanding.situation import Situation
+from agentkit.service.understanding.values import cues_of
 from agentkit.service.understanding.words import lowered, words_of
 
 SURE: Final = 0.5
@@ -61,14 +63,14 @@ def wishes_in(situation: Situation, text: str) -> list[Wish]:
     """The wishes of a message, in order; one for all of it where its clauses want the same, or nothing of their own."""
     whole = wish(situation, text, situation.prediction)
     pieces = _clauses(text)
-    if len(pieces) == 1 or situation.classify is None:
+    if len(pieces) == 1 or situation.classify is None or situation.prediction is None:
         return [whole]
     predictions = situation.classify([piece for piece, _, _ in pieces])
     if _names_two_of_one(situation, whole):
         whole = Wish(text, whole.prediction)
     joined: list[tuple[Wish, int, int]] = []
     for (piece, start, end), prediction in zip(pieces, predictions, strict=True):
-        each = _beside(whole, wish(situation, piece, prediction))
+        each = _beside(situation, whole, wish(situation, piece, prediction))
         if joined and _belong_together(situation, joined[-1][0], each, whole):
             before, first, _ = joined[-1]
             joined[-1] = (before if before.intent or not each.intent else each, first, end)
@@ -87,12 +89,13 @@ def _names_two_of_one(situation: Situation, whole: Wish) -> bool:
     return bool(read(whole.text, situation.flows[whole.flow], frame).open)
 
 
-def _beside(whole: Wish, piece: Wish) -> Wish:
+def _beside(situation: Situation, whole: Wish, piece: Wish) -> Wish:
     """A clause of a message that surely wants one thing has to be as sure of another; a greeting hosts nothing."""
-    prediction = piece.prediction
-    if piece.kind == "chat" or (whole.is_clear and not piece.is_clear and piece.intent != whole.intent):
-        return Wish(piece.text, prediction)
-    return piece
+    if _is_a_mere_value(situation, piece):
+        return Wish(piece.text)
+    asking = piece.kind == "knowledge" and asks(piece.text)
+    doubted = whole.is_clear and not piece.is_clear and not asking and piece.intent != whole.intent
+    return Wish(piece.text, piece.prediction) if piece.kind == "chat" or doubted else piece
 
 
 def wish(situation: Situation, text: str, prediction: Prediction | None) -> Wish:
@@ -117,6 +120,20 @@ def likely_flows(situation: Situation, prediction: Prediction | None) -> tuple[s
     ranking = prediction.ranking if prediction is not None else ()
     ranked = [flow for intent, _ in ranking if (flow := situation.starts(intent))]
     return tuple(dict.fromkeys((*ranked, *situation.flows)))
+
+
+def _is_a_mere_value(situation: Situation, piece: Wish) -> bool:
+    """Whether a clause only names a value ("the booking is H-90112"), so that it belongs to its neighbour."""
+    if piece.kind != "flow":
+        return False
+    frame = Frame(situation.today, situation.language)
+    for flow in situation.flows.values():
+        names = frozenset[str]().union(*(cues_of(slot) for slot in flow.slots.values()))
+        places = read(piece.text, flow, frame).places
+        said = cover(piece.text, places, names)
+        if places and not said.left and not said.meanings:
+            return True
+    return False
 
 
 def _belong_together(situation: Situation, one: Wish, two: Wish, whole: Wish) -> bool:

@@ -1,0 +1,168 @@
+"""Flow files: what is wrong with one is said with its file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+from pydantic import JsonValue
+
+from agentkit.errors import BotFileError, PromptError
+from agentkit.service.checking import check_flows
+from agentkit.service.expressions import Expressions
+from agentkit.service.graph import mermaid, svg
+from agentkit.service.loading import load_flows
+from tests.service.kiosk import TOOLS, kiosk
+
+GOOD: Final = """name: help
+description: Helps.
+intents: [help]
+slots:
+  order_id: {pattern: '\\d{4}', ask: Which?}
+  kind: {type: choice, choices: [big, small], ask: Big or small?}
+steps:
+  - collect: order_id
+  - call: look_up_order
+    as: order
+  - confirm: Really?
+  - call: cancel_order
+  - say: "Order {{ order.state }}."
+"""
+
+WRONG: Final = {
+    "an unknown key": ("intents: [help]", "intent: [help]", 3, "there is no such setting"),
+    "an unknown slot": ("collect: order_id", "collect: order_if", 8, "there is no slot `order_if`"),
+    "an unknown step": ("- collect: order_id", "- collct: order_id", 8, "a step is `end` or begins with"),
+    "a key that a step does not have": ("as: order", "save: order", 10, "there is no such setting"),
+    "an unknown tool": ("call: look_up_order", "call: look_up", 9, "there is no tool `look_up`"),
+    "an unknown intent": ("[help]", "[hepl]", 3, "there is no intent `hepl`"),
+    "an effect without a question": ("  - confirm: Really?\n", "", 11, "nobody is asked"),
+    "a name without a value": ("order.state", "ordr.state", 13, "there is no slot or result `ordr`"),
+    "a text that is no template": ("{{ order.state }}", "{{ order.state }", 13, "not valid Jinja"),
+    "a pattern that is none": ("'\\d{4}'", "'(\\d'", 5, "not a regular expression"),
+    "choices without the type": ("type: choice, ", "", 6, "go together"),
+    "a type that there is not": ("type: choice", "type: chioce", 6, "should be"),
+    "a goto to nowhere": ("- confirm: Really?", "- goto: nowhere\n  - confirm: Really?", 11, "id `nowhere`"),
+    "an argument that a tool does not have": ("as: order", "with: {number: 7}", 10, "argument of `look_up_order`"),
+    "another name than the file": ("name: help", "name: halp", 1, "its file `help.yaml`"),
+    "a result with the name of a slot": ("as: order", "as: kind", 10, "the name is taken"),
+    "cancel outside of a pattern": ("- confirm: Really?", "- cancel\n  - confirm: Really?", 11, "only a pattern"),
+}  # fmt: skip
+
+
+def flow(folder: Path, text: str, name: str = "help") -> Path:
+    (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
+def test_a_good_flow_is_read(tmp_path: Path) -> None:
+    book = load_flows(flow(tmp_path, GOOD), TOOLS, intents=["help"])
+    assert book.by_intent == {"help": "help"}
+    assert check_flows(book)[0].kind == "unused"  # `kind` is never collected
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_mistake_is_reported_with_its_line(what: str, tmp_path: Path) -> None:
+    old, new, line, message = WRONG[what]
+    assert old in GOOD
+    with pytest.raises(BotFileError, match=r"help\.yaml") as caught:
+        load_flows(flow(tmp_path, GOOD.replace(old, new, 1)), TOOLS, intents=["help"])
+    assert caught.value.line == line, str(caught.value)
+    if what != "a type that there is not":
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("policies: {a: {before: [cancel], holds: 'true', refusal: No.}}", "there is no tool `cancel`"),
+        ("policies: {a: {before: [cancel_order], holds: 'true'}}", "say what follows"),
+        ("policies: {a: {before: [cancel_order], holds: '1 +', refusal: No.}}", "not valid Jinja"),
+        ("policies: {a: {before: [cancel_order], hold: 'true', refusal: No.}}", "no such setting"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    (flow(tmp_path, GOOD) / "policies.yaml").write_text(text)
+    with pytest.raises(BotFileError, match=r"policies\.yaml:1") as caught:
+        load_flows(tmp_path, TOOLS)
+    assert message in str(caught.value)
+
+
+def test_one_intent_starts_one_flow(tmp_path: Path) -> None:
+    flow(tmp_path, GOOD)
+    flow(tmp_path, GOOD.replace("name: help", "name: more"), "more")
+    with pytest.raises(BotFileError, match="already starts the flow `help`"):
+        load_flows(tmp_path, TOOLS)
+
+
+def test_a_pattern_of_the_bot_takes_the_place_of_the_one_that_ships(tmp_path: Path) -> None:
+    flow(tmp_path, "name: pattern_denied\ndescription: No.\nsteps: [{say: Then not.}]\n", "pattern_denied")
+    book = load_flows(tmp_path, TOOLS)
+    assert book.flows["pattern_denied"].flow.description == "No."
+    assert "pattern_cancelled" in book.flows
+
+
+FOUND: Final = {
+    "a loop without exit": ("  - say: Round.\n    id: again\n  - goto: again\n", "loop", 4),
+    "a loop in which nothing changes": (
+        "  - collect: x\n    id: top\n  - if: x == '1'\n    then: [end]\n  - goto: top\n", "loop", 4,
+    ),
+    "a step that no way leads to": ("  - say: Hello.\n  - end\n  - say: Never.\n", "unreachable", 6),
+    "a value that may be unset": (
+        "  - if: x is defined\n    then: [{collect: x}]\n  - say: '{{ x }}'\n", "unset", 6,
+    ),
+    "a flow that says nothing": ("  - end\n", "dead_end", 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FOUND)
+def test_what_is_wrong_with_a_flow_that_works_is_found(what: str, tmp_path: Path) -> None:
+    steps, kind, line = FOUND[what]
+    slots = "slots: {x: {ask: What?}}\n" if "collect" in steps else ""
+    text = f"name: help\ndescription: Helps.\nsteps:\n{steps}{slots}"
+    found = check_flows(load_flows(flow(tmp_path, text), TOOLS))
+    assert (kind, line) in [(each.kind, each.line) for each in found], found
+
+
+def test_a_rule_whose_values_may_be_unset_is_found(tmp_path: Path) -> None:
+    (flow(tmp_path, GOOD) / "policies.yaml").write_text(
+        "policies: {a: {before: [cancel_order], holds: parcel.state == 'open', refusal: No.}}"
+    )
+    assert "policy" in [each.kind for each in check_flows(load_flows(tmp_path, TOOLS))]
+
+
+def test_the_patterns_that_ship_have_nothing_wrong() -> None:
+    assert [each for each in check_flows(kiosk()) if each.flow.startswith("pattern_")] == []
+
+
+def test_every_step_is_in_the_pictures() -> None:
+    loaded = kiosk().flows["send_gift"]
+    picture, text = svg(loaded), mermaid(loaded)
+    assert picture.count("<rect") + picture.count("<circle") == len(loaded.nodes) + 2  # background and end
+    assert all(f"  n{number}" in text for number in range(len(loaded.nodes)))
+    assert "-- no -->" in text
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["x.__class__", "''.__class__.__mro__", "lipsum.__globals__", "(1).__class__.__base__.__subclasses__()",
+     "9 ** 9999",      "'a' * 10000000", "missing", "missing.deeper", "1 / 0", "{}.pop('x')", "range(10000000) | list"],
+)  # fmt: skip
+def test_an_expression_can_reach_nothing_and_fails_with_its_place(expression: str) -> None:
+    with pytest.raises(PromptError, match=r"flows/a\.yaml:3"):
+        Expressions().value(expression, "flows/a.yaml:3", {"x": "text"})
+
+
+def test_a_field_comes_before_a_method_and_words_follow_the_language() -> None:
+    english, german = Expressions(), Expressions("de-AT")
+    values: dict[str, JsonValue] = {"order": {"items": ["a", "b"]}, "n": 1234.5, "d": "2026-12-04"}
+    assert english.value("order.items | length", "here", values) == 2
+    assert (
+        english.text("{{ n | money }} on {{ d | spoken_day }}", "here", values)
+        == "1,234.50 on 4 December 2026"
+    )
+    assert (
+        german.text("{{ n | money }} am {{ d | spoken_day }}", "here", values)
+        == "1.234,50 am 4. Dezember 2026"
+    )
