@@ -147,16 +147,27 @@ def run_scenarios(
     stats: Annotated[
         bool, typer.Option("--stats", help="Also print how many turns needed the generator, and times.")
     ] = False,
+    simulate: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Instead, let so many simulated users talk to the bot.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="With --simulate: where the random numbers begin.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Play the scenarios of a bot and compare what happens with what they expect.
 
     Each scenario has a copy of the bot folder, a database and a clock of its own. Exits with 1 if one fails, with 2 if
-    one cannot be read.
+    one cannot be read. With --simulate, `--model random` takes a generator that writes whatever it may.
     """
     from agentkit.scenarios import Plan
 
     plan = Plan(bot, model, replay)
+    if simulate is not None:
+        test_command.simulate(plan, simulate, seed, as_json=as_json)
+        return
     wishes = test_command.Wishes(junit, update, stats, as_json)
     test_command.run_scenarios(plan, scenarios or [], workers, wishes)
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import Final
 
+from rich.progress import track
 from rich.text import Text
 
 from agentkit.bot import load_config
-from agentkit.cli.terminal import out
+from agentkit.cli.terminal import err, out
 from agentkit.errors import BotFileError, ScenarioFailed
+from agentkit.models import load_encoder, load_generator_lazily
 from agentkit.scenarios import (
+    Cast,
     Plan,
     Result,
     Statistics,
@@ -24,6 +30,10 @@ from agentkit.scenarios import (
     update_replies,
     write_junit,
 )
+from agentkit.scenarios.script import random_generator
+from agentkit.scenarios.simulation import Simulated, Simulation, by_kind, load_setting
+
+_RANDOM: Final = "random"
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,57 @@ def run_scenarios(plan: Plan, names: Sequence[str], workers: int, wishes: Wishes
             f"{len(failed)} of {len(results)} scenarios failed: {', '.join(failed)}.",
             hint="What was expected and what was found is above; `--update` writes changed `bot:` lines anew.",
         )
+
+
+def simulate(plan: Plan, count: int, seed: int, *, as_json: bool) -> None:
+    """Let simulated users talk to a bot; exit with 1 if a promise is broken."""
+    config = load_config(plan.folder)
+    setting = load_setting(plan.folder)
+    encoder = load_encoder(config.encoder)
+    real = None if plan.model == _RANDOM else load_generator_lazily(plan.model or config.generator)
+
+    def cast(number: int) -> Cast:
+        return Cast(generator=real or random_generator(number), encoder=encoder)
+
+    simulation = Simulation(plan.folder, setting, cast)
+    seen: list[Simulated] = []
+    for each in track(simulation.run(range(seed, seed + count)), total=count, console=err, transient=True):
+        seen.append(each)
+    kinds = {
+        kind: [simulation.shrunk(min(found, key=lambda each: len(each.lines))), *found]
+        for kind, found in by_kind(seen).items()
+    }
+    turns = sum(len(each.lines) for each in seen)
+    if as_json:
+        shown = {kind: [each.model_dump() for each in found] for kind, found in kinds.items()}
+        out.print_json(json.dumps({"conversations": count, "turns": turns, "broken": shown}))
+    else:
+        out.print(f"{count} conversations, {turns} turns, seeds {seed} to {seed + count - 1}")
+        for kind, found in kinds.items():
+            _show_kind(kind, found[0], len(found) - 1)
+    if kinds:
+        raise ScenarioFailed(
+            f"{sum(len(found) - 1 for found in kinds.values())} of {count} simulated conversations broke a promise.",
+            hint="The shortest conversation of each kind is above; --simulate 1 --seed SEED plays one again.",
+        )
+    if not as_json:
+        out.print(Text("No promise was broken.", style="green"))
+
+
+def _length(conversation: Simulated) -> int:
+    return len(conversation.lines)
+
+
+def _show_kind(kind: str, shortest: Simulated, count: int) -> None:
+    out.print()
+    out.print(
+        Text(f"✗ {kind}: {count} conversations, the shortest with seed {shortest.seed}", style="bold red")
+    )
+    for line, reply in zip_longest(shortest.lines, shortest.replies, fillvalue=""):
+        out.print(Text(f"    {shortest.user} ▸ {textwrap.shorten(line, 200)}"))
+        out.print(Text(f"    bot ▸ {reply}"), soft_wrap=True)
+    for each in shortest.broken:
+        out.print(Text(textwrap.indent(f"{each.kind}: {each.detail}", "      "), style="red"), soft_wrap=True)
 
 
 def _show(result: Result) -> None:

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 
 from agentkit.models import Generator
 from agentkit.scenarios.format import ScriptedReply
-from agentkit.testing import Calls, Chooses, Says, ScriptedGenerator, ScriptStep
+from agentkit.testing import Calls, Chooses, RandomGenerator, Says, ScriptedGenerator, ScriptStep
 
 
 def scripted(replies: Sequence[ScriptedReply]) -> Generator:
     """A generator that plays these replies in order and fails where they do not fit what is asked."""
     return ScriptedGenerator([_step(reply) for reply in replies])
+
+
+def random_generator(seed: int) -> Generator:
+    """A generator that writes whatever its constraint allows: what holds with it holds with every model."""
+    return RandomGenerator(seed)
 
 
 def _step(reply: ScriptedReply) -> ScriptStep:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agentkit.bot import load_config, load_scenario, new_bot, open_bot, scenario_path
+from agentkit.bot import load_config, new_bot, open_bot
 from agentkit.bot.code import tools_of
 from agentkit.bot.data import database_of
-from agentkit.bot.scenario import Checked, UserLine, play
 from agentkit.errors import AgentKitError, BotFileError, ConfigurationError
 from agentkit.testing import HashingEncoder, ScriptedGenerator
 
@@ -114,46 +113,6 @@ def test_a_bot_on_doubles_answers_and_keeps_to_its_database(folder: Path) -> Non
     assert bot.agent.ask("hello", user="ada").text == "Hello!"
     bot.close()
     assert (folder / "bot.db").is_file()
-
-
-def test_a_scenario_says_what_held_and_what_did_not(folder: Path) -> None:
-    (folder / "scenarios").mkdir()
-    (folder / "scenarios" / "short.yaml").write_text(
-        "name: short\nturns:\n"
-        "  - user: hello\n    expect: {intent: greet, source: stored_answer, reply_contains: [Hello, Goodbye]}\n"
-        "  - user: tell a joke\n    conversation: new\n    expect: {intent: null, declined: true, not_called: [look]}\n"
-    )
-    scenario = load_scenario(scenario_path(folder, "short"))
-    bot = open_bot(
-        folder, generator=ScriptedGenerator([]), encoder=HashingEncoder(), database=folder / "bot.db"
-    )
-    played = list(play(scenario, bot.agent))
-    bot.close()
-    checks = [(each.what, each.holds) for each in played if isinstance(each, Checked)]
-    assert checks == [
-        ("intent is greet", True),
-        ("reply contains “Hello”", True),
-        ("reply contains “Goodbye”", False),
-        ("reply is stored_answer", True),
-        ("intent is None", True),
-        ("did not call look", True),
-        ("declined", True),
-    ]
-    assert [each.new_conversation for each in played if isinstance(each, UserLine)] == [False, True]
-
-
-def test_a_scenario_that_is_not_there_names_those_that_are(folder: Path) -> None:
-    (folder / "scenarios").mkdir()
-    (folder / "scenarios" / "one.yaml").write_text("name: one\nturns: [{user: hi}]\n")
-    with pytest.raises(BotFileError, match="the scenarios are: one"):
-        scenario_path(folder, "two")
-
-
-def test_a_scenario_with_an_unknown_key_names_its_line(folder: Path) -> None:
-    path = folder / "s.yaml"
-    path.write_text("name: one\nturns:\n  - user: hi\n    expects: {intent: greet}\n")
-    with pytest.raises(BotFileError, match=r"s\.yaml:4"):
-        load_scenario(path)
 
 
 def test_a_new_bot_goes_only_into_an_empty_folder(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Final
 import pytest
 
 from agentkit.bot.config import load_config
-from agentkit.bot.scenario import load_scenario
 from agentkit.intents.examples import load_examples
+from agentkit.scenarios import load_scenario, scenario_paths
 from tests.examples.shop_under_test import BOT, TODAY, Shop, load, tools_of
 
-SCENARIOS: Final = sorted((BOT / "scenarios").glob("*.yaml"))
+SCENARIOS: Final = scenario_paths(BOT)
 
 
 def test_the_configuration_is_valid_and_names_what_there_is() -> None:
@@ -24,20 +24,24 @@ def test_the_configuration_is_valid_and_names_what_there_is() -> None:
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_a_scenario_speaks_of_things_that_exist(path: Path, shop: Shop) -> None:
-    scenario = load_scenario(path)
+    scenario = load_scenario(path).scenario
     intents, tools = load_examples(BOT / "intents.yaml").bindings, tools_of(load("tools.py"))
     assert scenario.today == TODAY.date()
     assert shop.rows("SELECT count(*) FROM customers WHERE id = ?", [scenario.user]) == [(1,)]
     for line in scenario.turns:
         assert line.expect.intent is None or line.expect.intent in intents
-        for call in line.expect.tools:
-            assert set(call.arguments) <= set(tools[call.name].spec.parameters["properties"])
+        for call in line.expect.tool_called:
+            if isinstance(call, str):
+                assert call in tools
+            else:
+                assert set(call.arguments) <= set(tools[call.name].spec.parameters["properties"])
 
 
 def test_the_demo_shows_what_it_is_there_to_show() -> None:
-    lines = load_scenario(BOT / "scenarios" / "demo.yaml").turns
+    lines = load_scenario(BOT / "scenarios" / "demo.yaml").scenario.turns
     assert 8 <= len(lines) <= 12
-    assert len({call.name for line in lines for call in line.expect.tools}) >= 3
+    calls = [call for line in lines for call in line.expect.tool_called]
+    assert len({call if isinstance(call, str) else call.name for call in calls}) >= 3
     declined = [line for line in lines if line.expect.declined]
     assert ["intent" in line.expect.model_fields_set for line in declined] == [True, False]
     assert any(line.expect.source == "question" for line in lines)
