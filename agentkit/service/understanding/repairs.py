@@ -31,8 +31,7 @@ _AND: Final = re.compile(
     r"\s*(?:,|and|&|\+|,\s*and|as well as|plus)\s*(?:also\s+)?(?:(?:order|booking|the|number|no|#)\.?\s*)*"
 )
 CORRECTS: Final = re.compile(
-    _TAKES_BACK.pattern
-    + r"|\binstead\b|\bchange\b|\bnot\b|^\s*no\b|\bmistake\b|\bmixed\s+up\b"
+    _TAKES_BACK.pattern + r"|\binstead\b|\bchange\b|\bnot\b|^\s*no\b|\bmistake\b|\bmixed\s+up\b"
     r"|\b(?:new|right|other|correct)\s+(?:one|number)\b|\bold\b"
     r"|\bwas\s+wrong\b|\bbut\b"
 )
