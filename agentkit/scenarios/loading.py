@@ -10,13 +10,15 @@ from typing import Final, get_args
 
 from agentkit.bot import Bot
 from agentkit.errors import BotFileError
-from agentkit.events import DialogueEvent, TurnEvent
+from agentkit.events import DialogueEvent, PeopleEvent, TurnEvent
 from agentkit.scenarios.format import Expectation, Scenario
 from agentkit.yaml_files import Location, YamlDocument, read_yaml
 
 FOLDER: Final = "scenarios"
 _EVENTS: Final = {
-    event.model_fields["type"].default: event for event in (*get_args(TurnEvent), *get_args(DialogueEvent))
+    event.model_fields["type"].default: event
+    for union in (TurnEvent, DialogueEvent, PeopleEvent)
+    for event in get_args(union)
 }
 
 

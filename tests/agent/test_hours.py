@@ -91,7 +91,7 @@ def test_when_it_opens_somebody_is_there_and_not_before(minutes: int) -> None:
     ("wrong", "said"),
     [
         ({"time_zone": "Berlin"}, "no time zone 'Berlin'"),
-        ({"hours": {"mond": ("9-18",)}}, "neither a weekday"),
+        ({"hours": {"mittwoch": ("9-18",)}}, "neither a weekday"),
         ({"hours": {"mon": ("9 to 18",)}}, "no span of time"),
         ({"hours": {"mon": ("18:00-09:00",)}}, "ends before it begins"),
         ({"hours": {"mon": ("09:00-25:00",)}}, "names a time that no day has"),

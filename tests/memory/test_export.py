@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agentkit.memory.export import UserExport, as_markdown, export_user
-from agentkit.messages import user
+from agentkit.messages import assistant, user
+from agentkit.store.hand_off_records import Callback, NewHandOff
 from agentkit.store.protocol import NewMemory
 from tests.store.samples import open_store, say
 
@@ -46,3 +47,30 @@ def test_a_user_without_anything_has_an_empty_export(tmp_path: Path) -> None:
         exported = export_user(store.for_user("shop", "nobody"), NOW)
     assert (exported.conversations, exported.memories) == ((), ())
     assert "## Facts (0)" in as_markdown(exported)
+
+
+def test_what_went_to_a_person_is_in_the_export(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        ada = store.for_user("shop", "ada")
+        conversation = ada.new_conversation()
+        turn = ada.begin_turn(conversation, user("a person please"))
+        new = NewHandOff(id=turn.id, reason="asked for", slots={"order": "1042"})
+        ada.commit_turn(turn.id, reply=assistant("Yes."), events=(), memories=(), status="done", hand_off=new)
+        taken = ada.take_hand_off(turn.id, by="Anna", seconds=60)
+        claim = ada.claim_for_person(taken.id, taken.fence, 60)
+        assert claim is not None
+        ada.under(claim.lease).commit_turn(
+            claim.turn.turn.id,
+            reply=assistant("Here I am.", by="Anna"),
+            events=(),
+            memories=(),
+            status="done",
+            hand_off=Callback(phone="0151 2345678", when="after five"),
+        )
+        exported = export_user(ada, NOW)
+    assert UserExport.model_validate_json(exported.model_dump_json()) == exported
+    (record,) = exported.conversations[0].hand_offs
+    assert (record.slots, record.person) == ({"order": "1042"}, "Anna")
+    text = as_markdown(exported)
+    assert "- **Anna**: Here I am." in text
+    assert "- **went to a person**: asked for, call 0151 2345678 after five" in text

@@ -6,6 +6,7 @@ import time
 
 from agentkit.errors import Busy, InputRejected, LeaseLost, RecordNotFound, TurnConflict
 from agentkit.messages import assistant, text_of, user
+from agentkit.store.erasure_records import Retention
 from agentkit.store.hand_off_records import Callback, EndOfHandOff, HandOffChange, NewHandOff
 from agentkit.store.protocol import HandOffRecord, Store, UserStore
 from agentkit.store.records import Claim
@@ -247,6 +248,19 @@ def _nothing_of_anybody_else_can_be_taken(store: Store) -> None:
         ben.take_hand_off(record.id, by="Anna", seconds=100)
     with refused(RecordNotFound):
         ben.claim_for_person(record.id, 0, 100)
+
+
+@of_a_store
+def _a_conversation_that_a_person_is_to_answer_does_not_expire(store: Store) -> None:
+    ada = store.for_user("shop", "ada")
+    record = _queued(ada)
+    at_once = Retention(conversations=0)
+    time.sleep(0.01)
+    assert store.expire(at_once).erased.conversations == 0
+    ada.withdraw_hand_off(record.conversation_id)
+    assert store.expired(at_once).hand_offs == 1
+    assert store.expire(at_once).erased.conversations == 1
+    assert store.past_hand_offs() == []
 
 
 @of_a_store
