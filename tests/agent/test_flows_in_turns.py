@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -307,11 +308,10 @@ def test_the_trace_tells_what_was_understood_asked_and_stored(tmp_path: Path, sh
 def test_an_interrupted_turn_leaves_no_yes_behind(tmp_path: Path, shop: Shop) -> None:
     with agent(tmp_path, shop) as one:
         one.ask("cancel my order 1042", user="ada")
-        stream = one.stream("yes", user="ada")
-        for event in stream:
-            if isinstance(event, CommandsUnderstood):
-                break
-        stream.close()  # the listener left before anything was done
+        with contextlib.closing(one.stream("yes", user="ada")) as stream:  # type: ignore[type-var]
+            for event in stream:
+                if isinstance(event, CommandsUnderstood):
+                    break  # the listener leaves before anything was done
         assert shop.done == []
         assert one.ask("thank you", user="ada").text == "You are welcome.\nCancel order 1042?"
         one.ask("yes", user="ada")

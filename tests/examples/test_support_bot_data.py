@@ -15,6 +15,8 @@ import pytest
 
 from agentkit.intents.examples import IntentFile, load_examples, normalised
 from agentkit.prompts import PromptLibrary
+from agentkit.service.flow import Call
+from agentkit.service.loading import load_flows
 from tests.examples.shop_under_test import BOT, TODAY, Shop, load, tools_of
 
 BENCHMARKS: Final = BOT.parents[1] / "benchmarks"
@@ -113,10 +115,15 @@ def test_there_are_enough_varied_examples(intents: IntentFile) -> None:
 
 
 def test_every_intent_is_bound_to_something_that_exists(intents: IntentFile) -> None:
-    tools = tools_of(load("tools.py"))
+    tools = tools_of(load("tools.py")) | tools_of(load("service_tools.py"))
+    book = load_flows(BOT / "flows", tools.values(), intents=set(intents.bindings))
     bound = {name for binding in intents.bindings.values() for name in binding.tools}
+    for loaded in book.flows.values():
+        bound |= {node.step.call for node in loaded.nodes if isinstance(node.step, Call)}
+        bound |= {slot.check.tool for slot in loaded.flow.slots.values() if slot.check is not None}
     assert bound == set(tools)
-    assert all(binding.ways() for binding in intents.bindings.values())
+    assert all(bool(each.ways()) != (name in book.by_intent) for name, each in intents.bindings.items())
+    assert len([each for each in book.flows.values() if not each.flow.is_pattern]) >= 10
 
 
 def test_no_held_out_message_is_an_example(intents: IntentFile) -> None:
@@ -156,7 +163,7 @@ def test_the_help_pages_name_one_address_of_each_kind() -> None:
 
 
 def test_the_help_pages_state_the_rules_that_the_tools_keep() -> None:
-    tools, make_shop = load("tools.py"), load("make_shop.py")
+    tools, make_shop = load("shop_data.py"), load("make_shop.py")
     assert f"within {tools.RETURN_DAYS} days after it was delivered" in KNOWLEDGE
     assert f"refund you within {tools.REFUND_WORKING_DAYS} working days" in KNOWLEDGE
     assert f"costs €{tools.LARGE_COLLECTION_CENTS // 100} per piece" in KNOWLEDGE

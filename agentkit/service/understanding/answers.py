@@ -157,10 +157,10 @@ class Answer:
         no = not {"deny", "drop", "negation"}.isdisjoint(said)
         yes = "confirm" in said or (not said and self._repeats_the_subject())
         if yes and no:
-            turned = any(pair == ("confirm", "negation") for pair in pairwise(said))
-            if not turned and said[0] == "confirm":
+            turned = said[0] in ("deny", "drop") or ("confirm", "negation") in pairwise(said)
+            if not turned and (self._asked is None or said[-1] != "confirm"):
                 return []  # "yes, not …"
-            yes = False
+            yes = not turned
         if self._asked is not None:
             known = yes or no
             return [SetSlot(slot=self._asked.name, value=yes, said=self.text.strip())] if known else []

@@ -15,75 +15,22 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, TypeAlias
 
+from agentkit.service.understanding.calendar_words import (
+    COUNTS,
+    FEASTS,
+    FORGIVEN,
+    MONTHS,
+    ORDINALS,
+    SHORT,
+    WEEKDAYS,
+)
 from agentkit.service.understanding.words import Respelled, respelled
 
-_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS: Final = tuple(name.lower() for name in calendar.month_name[1:])
-_FORGIVEN: Final = (
-    *_WEEKDAYS,
-    *(month for month in _MONTHS if month not in ("march", "april", "may", "june", "july")),
-    "tomorrow",
-    "yesterday",
-    "christmas",
-)
-"""Words whose misspelt forms are none of other words."""
-_SHORT: Final = {
-    **{
-        short: _WEEKDAYS[i]
-        for i, forms in enumerate(("mon", "tue tues", "wed", "thu thur thurs", "fri"))
-        for short in forms.split()
-    },
-    **{name[:3]: name for name in _MONTHS if name not in ("may", "march")},
-    **{f"{name}s": name for name in _WEEKDAYS},
-    "sept": "september",
-    "tmrw": "tomorrow",
-    "tmr": "tomorrow",
-    "tmw": "tomorrow",
-    "2moro": "tomorrow",
-    "2morrow": "tomorrow",
-    "tonight": "today",
-    "xmas": "christmas",
-}
-_COUNTS: Final = {
-    word: count
-    for count, words in enumerate(
-        (
-            "",
-            "a an one",
-            "two couple",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-        )
-    )
-    for word in words.split()
-}
-_ORDINAL_WORDS: Final = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-    "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
-)
-_ORDINALS: Final = {word: day for day, word in enumerate(_ORDINAL_WORDS.split(), 1)}
-_FEASTS: Final = {
-    "christmas eve": (12, 24),
-    "christmas day": (12, 25),
-    "christmas": (12, 25),
-    "boxing day": (12, 26),
-    "new year's eve": (12, 31),
-    "new year's day": (1, 1),
-    "new year's": (1, 1),
-}
-_WD: Final = rf"(?P<weekday>{'|'.join(_WEEKDAYS)})"
-_MONTH: Final = rf"(?P<month>{'|'.join(_MONTHS)}|mar)\b\.?"
-_DAY: Final = rf"(?P<day>\d{{1,2}}|{'|'.join(_ORDINALS)})(?:st|nd|rd|th)?\b"
+_WD: Final = rf"(?P<weekday>{'|'.join(WEEKDAYS)})"
+_MONTH: Final = rf"(?P<month>{'|'.join(MONTHS)}|mar)\b\.?"
+_DAY: Final = rf"(?P<day>\d{{1,2}}|{'|'.join(ORDINALS)})(?:st|nd|rd|th)?\b"
 _YEAR: Final = r"(?:,?\s+(?P<year>\d{4})\b)?"
-_COUNT: Final = rf"(?P<count>\d{{1,3}}|{'|'.join(_COUNTS)})(?:\s+of)?"
+_COUNT: Final = rf"(?P<count>\d{{1,3}}|{'|'.join(COUNTS)})(?:\s+of)?"
 _UNIT: Final = r"(?P<unit>day|week|month|year|fortnight)s?'?\b"
 _AS_A_DATE: Final = (
     r"(?=\s*(?:$|[.,;!?)\n-]|\b(?:of|at|in|please|pls|would|works?|is|was|if|for|instead|not|and|or|until|till|to|then|"
@@ -132,13 +79,13 @@ class _Frame:
 
     def weekday(self, name: str) -> date:
         """The next such day after today, or the last one before it."""
-        ahead = (_WEEKDAYS.index(name) - self.today.weekday() - 1) % 7 + 1
+        ahead = (WEEKDAYS.index(name) - self.today.weekday() - 1) % 7 + 1
         return self.today + timedelta(ahead if not self.past else (ahead - 7) or -7)
 
     def of_week(self, name: str, weeks: int) -> date:
         """That day of the calendar week so many weeks from this one."""
         monday = self.today - timedelta(self.today.weekday())
-        return monday + timedelta(_WEEKDAYS.index(name) + 7 * weeks)
+        return monday + timedelta(WEEKDAYS.index(name) + 7 * weeks)
 
     def of_month(self, day: int, months: int | None = None) -> date | None:
         """That day of a month so many months from this one, or the nearest one."""
@@ -162,7 +109,7 @@ def named_days(text: str, today: date, language: str = "en", *, past: bool = Fal
         language: `en-US` reads 12/03 as 3 December.
         past: A day without a year is the last such day rather than the next one.
     """
-    right = respelled(text, _FORGIVEN, _SHORT)
+    right = respelled(text, FORGIVEN, SHORT)
     frame = _Frame(today, language.lower() == "en-us", past)
     found: list[tuple[int, int, date, bool]] = []
     for pattern, read, doubtful in _PATTERNS:
@@ -186,7 +133,7 @@ def _in_order(found: list[tuple[int, int, date, bool]], right: Respelled) -> lis
     before = 0
     for start, end, day, doubtful in found:
         between = right.text[before:start]
-        named_alone = right.text[start:end] in _WEEKDAYS
+        named_alone = right.text[start:end] in WEEKDAYS
         if days and named_alone and re.fullmatch(rf"\s*{_RANGE_WORD}\s*", between) and day <= days[-1].day:
             day += timedelta(7)
         days.append(NamedDay(day, *right.span(start, end), doubtful))
@@ -206,11 +153,11 @@ def _one(day: date | None, match: re.Match[str]) -> _Found:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else _ORDINALS[text]
+    return int(text) if text.isdigit() else ORDINALS[text]
 
 
 def _month(text: str) -> int:
-    return 3 if text == "mar" else _MONTHS.index(text) + 1
+    return 3 if text == "mar" else MONTHS.index(text) + 1
 
 
 def _calendar_day(match: re.Match[str], frame: _Frame) -> _Found:
@@ -247,7 +194,7 @@ def _near(match: re.Match[str], frame: _Frame) -> _Found:
 
 
 def _feast(match: re.Match[str], frame: _Frame) -> _Found:
-    return _one(frame.of_year(*_FEASTS[match[1]]), match)
+    return _one(frame.of_year(*FEASTS[match[1]]), match)
 
 
 def _weekday(match: re.Match[str], frame: _Frame) -> _Found:
@@ -275,7 +222,7 @@ def _weekday_and_day(match: re.Match[str], frame: _Frame) -> _Found:
     number = _number(match["day"])
     for months in range(12):
         day = frame.of_month(number, -months if frame.past else months)
-        if day is not None and day.weekday() == _WEEKDAYS.index(match["weekday"]):
+        if day is not None and day.weekday() == WEEKDAYS.index(match["weekday"]):
             return _one(day, match)
     return _one(None, match)
 
@@ -303,7 +250,7 @@ def _ago(match: re.Match[str], frame: _Frame) -> _Found:
 def _moved(start: date, match: re.Match[str], sign: int) -> date | None:
     """So many days, weeks, months or years from a day; the 31st becomes the last day of a shorter month."""
     word = match["count"]
-    count = sign * (int(word) if word.isdigit() else _COUNTS[word])
+    count = sign * (int(word) if word.isdigit() else COUNTS[word])
     unit = match["unit"]
     if unit in ("day", "week", "fortnight"):
         return start + timedelta(count * {"day": 1, "week": 7, "fortnight": 14}[unit])
@@ -356,7 +303,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], _Reader, bool], ...]] = (
         _near,
         False,
     ),
-    (re.compile(rf"\b({'|'.join(_FEASTS)})(?!\w)"), _feast, False),
+    (re.compile(rf"\b({'|'.join(FEASTS)})(?!\w)"), _feast, False),
     (
         re.compile(
             rf"\b(?:(?:the\s+)?(?P<which>next|last|past|previous|this\s+coming|this|coming|upcoming)\s+)?{_WD}\b"

@@ -17,8 +17,7 @@ _NOT_THIS: Final = re.compile(
 )
 """What makes the value behind it one that is not meant; up to four words may stand between."""
 _RULED_OUT: Final = re.compile(
-    r"^\s*(?:is|was|are|does|do|will|would|doesn't|won't|isn't)?\s*(?:no\s+good|n't|not|wrong|doesn't|won't|isn't|impossible|no\s+longer)\b"
-    r"(?!\s*(?:,|but)?\s*\d)"
+    r"^\s*(?:(?:is|was|are|does|do|will|would)\s+(?:no\s+good|not|wrong|impossible|no\s+longer)|doesn't|won't|isn't)\b"
 )
 """What behind a value says that it is not meant: "12 December is no good"."""
 _FROM: Final = re.compile(r"\bfrom(?:\s+(?:the|order|number|room|on))*\s*[#€$£]*$")

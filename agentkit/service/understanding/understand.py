@@ -92,7 +92,8 @@ class _Understanding:
 
     def of(self, text: str) -> Understood:
         """Its commands, wish by wish; a clause that asks for nothing is passed over where others do."""
-        commands: list[Command] = []
+        answers: list[Command] = []  # they belong to the active flow, so they come before any that starts
+        wanted: list[Command] = []
         unexplained: list[Wish] = []
         wishes = wishes_in(self.situation, text)
         named = [self._own(wish, Answer(self.situation, wish.text)) for wish in wishes]
@@ -100,14 +101,15 @@ class _Understanding:
             wishes, named = [Wish(text, self.situation.prediction)], [[]]
         for wish, own in zip(wishes, named, strict=True):
             answer = Answer(self.situation, wish.text)
-            if own or (said := [*answer.commands(), *self._doubts(answer)]):
-                commands += own or said
+            if own:
+                wanted += own
+            elif said := [*answer.commands(), *self._doubts(answer)]:
+                answers += said
             elif len(wishes) > 1 and self._may_start(wish):
-                commands += self._unexplained(wish, wish.text)
+                wanted += self._unexplained(wish, wish.text)
             else:
                 unexplained.append(wish)
-        if not commands:
-            commands = self._unexplained(unexplained[0], text)
+        commands = [*answers, *wanted] or self._unexplained(unexplained[0], text)
         return Understood(tuple(_telling(commands)), self.by)
 
     def starting(self, flow: str, text: str) -> Understood:
@@ -303,4 +305,14 @@ def _telling(commands: list[Command]) -> list[Command]:
     others: list[Command] = [each for each in commands if not isinstance(each, (ChitChat, CannotHandle))]
     if any(isinstance(each, (SetSlot, CorrectSlot)) for each in _before_a_start(others)):
         others = [each for each in others if not isinstance(each, (Confirm, Deny))]
-    return others or commands[:1]
+    return _once(others) or commands[:1]
+
+
+def _once(commands: list[Command]) -> list[Command]:
+    """Without a start that adds nothing to an earlier one of the same flow."""
+    kept: list[Command] = []
+    for number, each in enumerate(commands):
+        gives = number + 1 < len(commands) and isinstance(commands[number + 1], SetSlot)
+        if gives or not (isinstance(each, StartFlow) and each in kept):
+            kept.append(each)
+    return kept

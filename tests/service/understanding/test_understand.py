@@ -103,6 +103,15 @@ def test_the_answer_to_a_question_for_an_order_number(text: str, expected: list[
         ("yes, but only if my neighbour agrees", ["cannot_handle"]),
         ("yes if it is free", ["cannot_handle"]),
         ("let me think about it", ["cannot_handle"]),
+        ("absolutely not", ["deny"]),
+        ("don't do it", ["deny"]),
+        ("no that's right", ["deny"]),
+        ("is that right?", ["cannot_handle"]),
+        ("can you do that?", ["cannot_handle"]),
+        ("yes wait", ["cannot_handle"]),
+        ("why not", ["confirm"]),
+        ("no problem, go ahead", ["confirm"]),
+        ("great, another problem", ["cannot_handle"]),
     ],
 )
 def test_only_a_plain_yes_confirms(text: str, expected: list[str]) -> None:
@@ -222,3 +231,13 @@ def test_a_greeting_before_a_wish_is_not_answered() -> None:
     situation = replace(said("Hello! Where is 1042?", wants("track_order")), classify=classify)
     assert lines(situation) == ["start_flow track_order", 'set_slot order_id "1042"']
     assert understood(said("hello", wants("greeting"))).commands == (ChitChat(intent="greeting"),)
+
+
+def test_an_answer_behind_another_wish_still_belongs_to_the_active_flow() -> None:
+    clauses = {"When are you open?": wants("hours"), "my number is 1042.": NOTHING}
+
+    def classify(texts: Sequence[str]) -> Sequence[Prediction]:
+        return [clauses.get(text, NOTHING) for text in texts]
+
+    situation = asked("track_order", "order_id", "When are you open? my number is 1042.", NOTHING)
+    assert lines(replace(situation, classify=classify)) == ['set_slot order_id "1042"', "knowledge_question"]
