@@ -153,7 +153,7 @@ class Attendant:
                     return
                 if claim is not None:
                     self._run_for_others(store, claim)
-                elif record.turn_status in (None, "open") and (held := self._held(store, conversation)):
+                elif record.turn_status in (None, "open") and (held := _held(store, conversation)):
                     yield from passed_on(self._wiring, store, record, held)
                     return
                 elif record.turn_status in (None, "open"):
@@ -162,11 +162,6 @@ class Attendant:
                 record = store.accepted(record.id)
         finally:
             self._profiles.pop(conversation, None)
-
-    def _held(self, store: UserStore, conversation: str) -> HandOffRecord | None:
-        """The hand-off that keeps the bot silent, if there is one."""
-        record = store.hand_off(conversation)
-        return record if record is not None and record.keeps_the_bot_silent else None
 
     def _run_for_others(self, store: UserStore, claim: Claim) -> None:
         """Answer what waits ahead; what goes wrong there is of no concern to who waits behind."""
@@ -249,6 +244,12 @@ class Attendant:
         stop = self._stops.get(conversation)
         if stop is not None:
             stop.set()
+
+
+def _held(store: UserStore, conversation: str) -> HandOffRecord | None:
+    """The hand-off that keeps the bot silent, if there is one."""
+    record = store.hand_off(conversation)
+    return record if record is not None and record.keeps_the_bot_silent else None
 
 
 def _last_words(events: Iterator[Event]) -> Reply | None:

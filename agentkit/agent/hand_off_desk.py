@@ -48,27 +48,15 @@ class Line:
     text: str
 
 
-class HandOffDesk:
-    """The queue of people; reached as `agent.hand_offs`.
+class HandOffQueue:
+    """What can be read of the queue and its conversations.
 
     Args:
         store: Where the queue is kept.
-        replies: The words of the bot, for when a conversation comes back to it.
-        settings: Who answers, and when; None: the bot has no desk, its hand-offs are only listed.
-        now: The clock, aware UTC.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        replies: Replies,
-        settings: DeskSettings | None,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._replies = replies
-        self._settings = settings or DeskSettings()
-        self._now = now
 
     def queue(self, *, tenant: str | None = None) -> list[HandOffRecord]:
         """What waits or is being answered: the more urgent first, then the older; of one tenant, or of all."""
@@ -120,6 +108,41 @@ class HandOffDesk:
         waiting = [each.message for each in store.waiting(record.conversation_id)]
         lines += [Line(record.user, text_of(message)) for message in waiting if message is not None]
         return [line for line in lines if line.text]
+
+    def where_the_dialogue_stands(self, record: HandOffRecord) -> list[Event]:
+        """The last state of the dialogue, to be kept with each turn: the bot goes on from the latest."""
+        store = self._of(record)
+        for turn in store.turns(record.conversation_id, last=_TURNS_SEARCHED)[::-1]:
+            moved = [event for event in store.events(turn.id) if isinstance(event, DialogueMoved)]
+            if moved:
+                return [moved[-1]]
+        return []
+
+    def _of(self, record: HandOffRecord) -> UserStore:
+        return self._store.for_user(record.tenant, record.user)
+
+
+class HandOffDesk(HandOffQueue):
+    """The queue of people; reached as `agent.hand_offs`.
+
+    Args:
+        store: Where the queue is kept.
+        replies: The words of the bot, for when a conversation comes back to it.
+        settings: Who answers, and when; None: the bot has no desk, its hand-offs are only listed.
+        now: The clock, aware UTC.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        replies: Replies,
+        settings: DeskSettings | None,
+        now: Callable[[], datetime],
+    ) -> None:
+        super().__init__(store)
+        self._replies = replies
+        self._settings = settings or DeskSettings()
+        self._now = now
 
     def take(self, record: HandOffRecord, *, by: str, from_others: bool = False) -> HandOffRecord:
         """Take a conversation over; from now on the bot is silent in it.
@@ -232,7 +255,7 @@ class HandOffDesk:
             )
             if claim is None or not left:
                 return claim
-            self._end_left(store.under(claim.lease), claim.turn, settle)
+            _end_left(store.under(claim.lease), claim.turn, settle)
 
     def _finish(
         self, record: HandOffRecord, outcome: HandOffOutcome, say: str, note: str, settle: Settle | None
@@ -276,38 +299,27 @@ class HandOffDesk:
         )
         return turn.turn
 
-    def where_the_dialogue_stands(self, record: HandOffRecord) -> list[Event]:
-        """The last state of the dialogue, to be kept with each turn: the bot goes on from the latest."""
-        store = self._of(record)
-        for turn in store.turns(record.conversation_id, last=_TURNS_SEARCHED)[::-1]:
-            moved = [event for event in store.events(turn.id) if isinstance(event, DialogueMoved)]
-            if moved:
-                return [moved[-1]]
-        return []
 
-    def _end_left(self, store: UserStore, left: OpenTurn, settle: Settle | None) -> None:
-        """End a turn in which a process died; nothing is said in it."""
-        rows = {row.call.id: row for row in left.journal}
-        results = [_result_of(call, rows.get(call.id), settle) for call in left.unanswered]
-        store.commit_turn(
-            left.turn.id,
-            reply=assistant(),
-            events=[
-                TurnStarted(
-                    conversation_id=left.turn.conversation_id,
-                    turn_id=left.turn.id,
-                    text=text_of(left.message),
-                    resumed=True,
-                ),
-                TurnFinished(turn_id=left.turn.id),
-            ],
-            memories=(),
-            status="interrupted",
-            results=results,
-        )
-
-    def _of(self, record: HandOffRecord) -> UserStore:
-        return self._store.for_user(record.tenant, record.user)
+def _end_left(store: UserStore, left: OpenTurn, settle: Settle | None) -> None:
+    """End a turn in which a process died; nothing is said in it."""
+    rows = {row.call.id: row for row in left.journal}
+    results = [_result_of(call, rows.get(call.id), settle) for call in left.unanswered]
+    store.commit_turn(
+        left.turn.id,
+        reply=assistant(),
+        events=[
+            TurnStarted(
+                conversation_id=left.turn.conversation_id,
+                turn_id=left.turn.id,
+                text=text_of(left.message),
+                resumed=True,
+            ),
+            TurnFinished(turn_id=left.turn.id),
+        ],
+        memories=(),
+        status="interrupted",
+        results=results,
+    )
 
 
 def _result_of(call: ToolCall, row: JournalRow | None, settle: Settle | None) -> ToolResult:

@@ -20,6 +20,7 @@ FINGERPRINTS = {
     3: "137cb6455ff14d8f",
     4: "3a4007ffea007759",
     5: "8d8c5bfc3d481667",
+    6: "637fb1adc9ee35cc",
 }
 READ_SCHEMA = """
 SELECT sql FROM sqlite_schema
