@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
 import pytest
 from pydantic import JsonValue
 
+from agentkit.commands import Cancel, StartFlow
 from agentkit.errors import BotFileError, PromptError
 from agentkit.service.checking import check_flows
 from agentkit.service.expressions import Expressions
 from agentkit.service.graph import mermaid, svg
-from agentkit.service.loading import load_flows
-from tests.service.kiosk import TOOLS, kiosk
+from agentkit.service.loading import load_flows, patterns
+from tests.service.kiosk import TOOLS, Talk, kiosk
 
 GOOD: Final = """name: help
 description: Helps.
@@ -166,3 +168,26 @@ def test_a_field_comes_before_a_method_and_words_follow_the_language() -> None:
         german.text("{{ n | money }} am {{ d | spoken_day }}", "here", values)
         == "1.234,50 am 4. Dezember 2026"
     )
+
+
+def test_patterns_ship_in_german_and_other_languages_fall_back_to_english() -> None:
+    german, french = kiosk(language="de-AT"), kiosk(language="fr")
+    assert {name for name in german.flows if name.startswith("pattern_")} == set(patterns("en"))
+    assert set(patterns("de")) == set(patterns("en"))
+    talk = Talk(german)
+    talk.say(StartFlow(flow="cancel_order"))
+    assert talk.say(Cancel()) == "In Ordnung, das lassen wir (cancelling an order)."
+    assert [each for each in check_flows(german) if each.flow.startswith("pattern_")] == []
+    assert french.flows["pattern_silence"].flow.description == "The message says nothing."
+
+
+def test_the_example_of_the_document_is_a_flow_that_works(tmp_path: Path) -> None:
+    document = (Path(__file__).resolve().parents[2] / "docs" / "flows.md").read_text()
+    blocks = re.findall(r"```yaml\n# flows/(\S+)\n(.*?)```", document, flags=re.DOTALL)
+    assert [name for name, _ in blocks] == ["cancel_order.yaml", "policies.yaml"]
+    for name, text in blocks:
+        (tmp_path / name).write_text(text)
+    book = load_flows(tmp_path, TOOLS, intents=["cancel_order"])
+    assert check_flows(book) == []
+    listed = set(re.findall(r"`(pattern_[a-z_]+)`", document)) - {"pattern_"}
+    assert listed == set(patterns()), "the document lists the patterns that ship"
