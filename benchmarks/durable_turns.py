@@ -73,7 +73,7 @@ _FILL: Final = (
 )
 
 
-@tool
+@tool(effect="read")
 def look() -> str:
     """Look an order up."""
     return "The order is in Porto."

@@ -34,7 +34,7 @@ class ToolContext:
 
     ::
 
-        @tool
+        @tool(effect="read")
         def list_orders(context: ToolContext, limit: int = 5) -> list[Order]: ...
 
     Args:

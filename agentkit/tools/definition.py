@@ -19,6 +19,7 @@ from agentkit.tools.parameters import Parameter, origin_of, read_parameters
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _KIND: Final = re.compile(r"[a-z][a-z_]{0,30}")
 _DEFAULT_TIMEOUT: Final = 30.0
+_UNDECLARED: Final = "write"  # what a tool may do that does not say what it does
 
 ApprovalRule: TypeAlias = bool | Callable[[Mapping[str, Any]], bool | str]
 """Whether a person has to agree to a call: always, never, or what a function says of its arguments."""
@@ -115,8 +116,8 @@ class ToolSettings(TypedDict, total=False):
     """What `@tool(…)` can be told.
 
     Args:
-        effect: What the tool does to the world: `read` (looks; the default), `write` (changes something), `egress`
-            (sends something out).
+        effect: What the tool does to the world: `read` (looks), `write` (changes something), `egress` (sends something
+            out). Left out, it is taken for `write`, so that a tool nobody thought about is not let loose.
         idempotent: Doing it twice is the same as doing it once.
         timeout: Seconds after which a call is given up; 30 if it is left out.
         name: Another name than the function's: 1 to 64 of `A-Z a-z 0-9 _ . -`.
@@ -181,7 +182,7 @@ def tool(
 
 def _decorated(function: Callable[..., Any], names: Mapping[str, Any], settings: ToolSettings) -> Tool:
     origin = _check_function(function)
-    effect, timeout = settings.get("effect", "read"), settings.get("timeout", _DEFAULT_TIMEOUT)
+    effect, timeout = settings.get("effect", _UNDECLARED), settings.get("timeout", _DEFAULT_TIMEOUT)
     _check_settings(origin, effect, timeout)
     _check_calls(origin, settings)
     isolated = settings.get("isolated", False)
@@ -269,7 +270,7 @@ def _check_settings(origin: str, effect: str, timeout: object) -> None:
 
 
 def _check_calls(origin: str, settings: ToolSettings) -> None:
-    has_effect = settings.get("effect", "read") != "read"
+    has_effect = settings.get("effect", _UNDECLARED) != "read"
     if settings.get("retries") and has_effect and not settings.get("idempotent"):
         raise ToolDefinitionError(
             f"{origin} has an effect, is not idempotent and is to be repeated",

@@ -68,12 +68,12 @@ def shop(ledger: Ledger, at: Point) -> list[Tool]:
         ledger.write("effect", context.call_id)
         at("after:effect")
 
-    @tool
+    @tool(effect="read")
     def track_parcel(order_id: OrderId) -> str:
         """Where an order is."""
         return f"{order_id} is in Porto"
 
-    @tool
+    @tool(effect="read")
     def list_orders() -> str:
         """All orders."""
         return "1042"

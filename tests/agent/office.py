@@ -26,31 +26,31 @@ TEXTS: dict[str, str] = {}
 """What the reading tools return, by their names."""
 
 
-@tool(trusted=False, confidential=True)
+@tool(effect="read", trusted=False, confidential=True)
 def read_mail(folder: str = "inbox") -> str:
     """Read the newest mail in the mailbox."""
     return TEXTS["read_mail"]
 
 
-@tool(trusted=False)
+@tool(effect="read", trusted=False)
 def open_page(topic: str = "") -> str:
     """Open the web page with the news of the town."""
     return TEXTS["open_page"]
 
 
-@tool(trusted=False, confidential=True)
+@tool(effect="read", trusted=False, confidential=True)
 def read_file(name: str) -> str:
     """Read a text file of the office by its name."""
     return TEXTS["read_file"]
 
 
-@tool(trusted=False, handles={"id": "ticket"})
+@tool(effect="read", trusted=False, handles={"id": "ticket"})
 def list_tickets(limit: int = 10) -> list[dict[str, JsonValue]]:
     """List the open tickets of the help desk."""
     return [{"id": 31, "text": TEXTS["list_tickets"]}, {"id": 32, "text": "the printer is out of paper"}]
 
 
-@tool(handles={"id": "invoice"})
+@tool(effect="read", handles={"id": "invoice"})
 def list_invoices() -> list[dict[str, JsonValue]]:
     """List the invoices of the office that are not paid."""
     return [

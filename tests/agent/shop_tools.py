@@ -12,13 +12,13 @@ from agentkit.tools import Authority, Content, ToolContext, tool
 OrderId = Annotated[str, Field(pattern=r"^\d{4}$", description="The number of the order."), Authority()]
 
 
-@tool
+@tool(effect="read")
 def track_parcel(order_id: OrderId) -> dict[str, str]:
     """Where an order is now."""
     return {"order_id": order_id, "state": "shipped", "carrier": "DHL"}
 
 
-@tool
+@tool(effect="read")
 def list_orders(context: ToolContext) -> list[str]:
     """All orders of the customer."""
     return [f"1042 oak table ({context.user_id})", "1057 lamp"]

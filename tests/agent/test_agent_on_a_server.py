@@ -15,7 +15,7 @@ from agentkit.testing import HashingEncoder
 from tests.models.model_server import Answer, ModelServer, calls, fails, says
 
 
-@tool
+@tool(effect="read")
 def parcel_status(number: int) -> str:
     """Where a parcel is.
 

@@ -244,7 +244,7 @@ def interrupt_soon():
     threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     time.sleep(20)
 
-@tool
+@tool(effect="read")
 def look() -> str:
     '''Look where my parcel is.'''
     interrupt_soon()

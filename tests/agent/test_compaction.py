@@ -18,7 +18,7 @@ from tests.agent.desk import ENCODER
 CALL = "where is my parcel, number {}"
 
 
-@tool
+@tool(effect="read")
 def track_parcel(number: str) -> str:
     """Track a parcel: where is my parcel."""
     return f"Parcel {number} arrives on 27 November."

@@ -18,20 +18,20 @@ from tests.agent.desk import desk
 REPORT = b"%PDF-1.7 the whole report " * 2000
 
 
-@tool
+@tool(effect="read")
 def make_report() -> FileResult:
     """Make the report."""
     return FileResult(REPORT, "report.pdf", "application/pdf")
 
 
-@tool
+@tool(effect="read")
 def read_report(context: ToolContext, file: Annotated[str, Authority("file")]) -> str:
     """Say what is in a report."""
     stored = file_service(context).read(file)
     return f"{stored.name} holds {len(stored.content)} bytes"
 
 
-@tool
+@tool(effect="read")
 def stock(items: int) -> Table:
     """What is in stock."""
     return Table(["item", "pieces"], [[f"lamp {i}", i] for i in range(items)])

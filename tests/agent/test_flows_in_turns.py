@@ -110,7 +110,7 @@ class Shop:
     def tools(self) -> list[Tool]:
         shop = self
 
-        @tool
+        @tool(effect="read")
         def look_up(context: ToolContext, order_id: OrderId) -> dict[str, str]:
             """Look an order up."""
             if "look_up" in shop.broken:

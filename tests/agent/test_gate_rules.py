@@ -29,7 +29,7 @@ class Person(BaseModel):
     addresses: list[str] = []
 
 
-@tool
+@tool(effect="read")
 def orders() -> list[dict[str, str]]:
     """List orders."""
     return []

@@ -17,7 +17,7 @@ from tests.agent.desk import desk
 CLOSED: list[int] = []
 
 
-@tool(handles={"id": "order", "parcels.id": "parcel"})
+@tool(effect="read", handles={"id": "order", "parcels.id": "parcel"})
 def list_orders() -> list[dict[str, JsonValue]]:
     """List the orders of the customer."""
     return [

@@ -49,19 +49,19 @@ def note(context: ToolContext, name: str, **arguments: Any) -> str:
     return "done"
 
 
-@tool
+@tool(effect="read")
 def look(query: str = "") -> str:
     """Look something up in our own books."""
     return f"asked for {query}: {' '.join(OURS)}"
 
 
-@tool(trusted=False)
+@tool(effect="read", trusted=False)
 def browse(query: str = "") -> str:
     """Look something up in the web."""
     return f"{query} {' '.join(THEIRS)}"
 
 
-@tool(handles={"id": "thing"})
+@tool(effect="read", handles={"id": "thing"})
 def things() -> list[dict[str, str]]:
     """List our things."""
     return [{"id": value} for value in ISSUED.values()]

@@ -17,7 +17,7 @@ from tests.agent.shop_tools import OrderId, cancel_order, track_parcel
 def meeting(people: int) -> Tool:
     barrier = threading.Barrier(people)
 
-    @tool(timeout=20)
+    @tool(effect="read", timeout=20)
     def find_order(order_id: OrderId) -> str:
         """Find an order."""
         barrier.wait(10)
@@ -65,7 +65,7 @@ def test_the_calls_of_a_turn_are_limited(tmp_path: Path) -> None:
 def test_progress_is_an_event_while_the_tool_runs_and_part_of_the_trace(tmp_path: Path) -> None:
     seen = threading.Event()
 
-    @tool
+    @tool(effect="read")
     def search(context: ToolContext, order_id: OrderId) -> str:
         """Search for an order."""
         context.report("half of the books")

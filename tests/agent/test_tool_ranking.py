@@ -22,7 +22,7 @@ SUBJECTS = [
 
 
 def named(subject: str) -> Tool:
-    @tool(name=subject.replace(" ", "_"))
+    @tool(effect="read", name=subject.replace(" ", "_"))
     def look(colour: str = "") -> str:
         """Look."""
         return f"the {subject} is there"

@@ -15,7 +15,7 @@ from agentkit.testing import HashingEncoder, ScriptedGenerator
 TOOL = '''
 from agentkit import tool
 
-@tool
+@tool(effect="read")
 def look() -> str:
     """Look at something."""
     return "seen"

@@ -127,7 +127,7 @@ def taking(annotation: Any) -> Tool:
         return str(x)
 
     look.__annotations__ = {"x": annotation, "return": str}
-    return tool(look)
+    return tool(effect="read")(look)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from agentkit.tools import tool
 TOOL = '''
 from agentkit.tools import tool
 
-@tool
+@tool(effect="read")
 def {name}() -> str:
     """Say where it comes from."""
     return __name__
@@ -158,7 +158,7 @@ def test_a_registry_refuses_a_plain_function() -> None:
 
 
 def test_a_registry_keeps_the_order() -> None:
-    @tool
+    @tool(effect="read")
     def look() -> None:
         """Look."""
 

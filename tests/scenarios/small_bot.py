@@ -18,7 +18,7 @@ from agentkit import ToolContext, ToolFailed, tool
 SHOP = Path(__file__).with_name("shop.db")
 
 
-@tool
+@tool(effect="read")
 def look(context: ToolContext) -> dict[str, str]:
     """Look at something."""
     return {"day": context.now().date().isoformat(), "user": context.user_id}

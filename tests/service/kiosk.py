@@ -30,7 +30,7 @@ ORDERS: Final[Mapping[str, str]] = {
 OrderId = Annotated[str, Field(pattern=r"^\d{4}$"), Authority()]
 
 
-@tool
+@tool(effect="read")
 def look_up_order(order_id: OrderId) -> dict[str, str]:
     """What an order is."""
     if order_id not in ORDERS:
@@ -57,7 +57,7 @@ def send_gift(
     return f"sent {amount:g} to {email}"
 
 
-@tool
+@tool(effect="read")
 def free_seats() -> dict[str, list[str]]:
     """Which seats are free."""
     return {"seats": ["A1", "B2"]}

@@ -52,7 +52,7 @@ EFFECTS = [write_file, remove_file, write_database, make_folder, remove_tree, st
 
 
 def look_and(do: Callable[[Path], None], folder: Path) -> Tool:
-    @tool
+    @tool(effect="read")
     def look() -> str:
         """Look, and do something that was not declared."""
         do(folder)
@@ -110,7 +110,7 @@ def test_a_call_that_fails_is_no_check_of_its_effect() -> None:
 
 
 def test_an_argument_that_nothing_describes_is_named() -> None:
-    @tool
+    @tool(effect="read")
     def look(here: str) -> str:
         """Look."""
         return here
@@ -120,7 +120,7 @@ def test_an_argument_that_nothing_describes_is_named() -> None:
 
 
 def test_a_schema_that_no_model_can_be_held_to_is_found() -> None:
-    @tool
+    @tool(effect="read")
     def look(here: Annotated[list[int], Field(json_schema_extra={"contains": {"const": 1}})]) -> str:
         """Look.
 
@@ -134,7 +134,7 @@ def test_a_schema_that_no_model_can_be_held_to_is_found() -> None:
 
 
 def test_two_harnesses_never_use_one_call_id() -> None:
-    @tool
+    @tool(effect="read")
     def look(context: ToolContext) -> str:
         """Look."""
         return context.call_id
@@ -144,7 +144,7 @@ def test_two_harnesses_never_use_one_call_id() -> None:
 
 
 def test_a_conversation_keeps_its_results_and_misses_unused_steps() -> None:
-    @tool
+    @tool(effect="read")
     def opening(day: str) -> str:
         """When the shop is open on a day."""
         return f"On {day} from 9 to 18."

@@ -12,20 +12,20 @@ from agentkit.errors import ToolFailed, ToolRetry
 from agentkit.tools import Isolation, ToolContext, tool
 
 
-@tool(isolated=True)
+@tool(effect="read", isolated=True)
 def add(context: ToolContext, a: int, b: int) -> dict[str, object]:
     """Add two numbers."""
     print("noise on standard output")
     return {"sum": a + b, "user": context.user_id, "process": os.getpid()}
 
 
-@tool(isolated=True)
+@tool(effect="read", isolated=True)
 def environment() -> list[str]:
     """Names of the environment."""
     return sorted(os.environ)
 
 
-@tool(isolated=True)
+@tool(effect="read", isolated=True)
 def refuse(how: str) -> str:
     """Raise what is asked for."""
     if how == "retry":
@@ -37,20 +37,20 @@ def refuse(how: str) -> str:
     raise KeyError("a secret")
 
 
-@tool(isolated=Isolation(megabytes=400))
+@tool(effect="read", isolated=Isolation(megabytes=400))
 def fill(megabytes: int) -> int:
     """Use memory."""
     return len(bytearray(megabytes * 1_000_000))
 
 
-@tool(isolated=Isolation(file_megabytes=1))
+@tool(effect="read", isolated=Isolation(file_megabytes=1))
 def write(path: str, megabytes: int) -> str:
     """Write a file."""
     Path(path).write_bytes(b"x" * megabytes * 1_000_000)
     return "written"
 
 
-@tool(isolated=Isolation(cpu_seconds=1), timeout=60)
+@tool(effect="read", isolated=Isolation(cpu_seconds=1), timeout=60)
 def compute() -> int:
     """Compute for ever."""
     number = 0
@@ -58,7 +58,7 @@ def compute() -> int:
         number += 1
 
 
-@tool(isolated=True, timeout=2.5)
+@tool(effect="read", isolated=True, timeout=2.5)
 def hang(path: str) -> str:
     """Hang, with a child in the group and one that left it; writes their process ids."""
     sleep = [sys.executable, "-c", "import time; time.sleep(300)"]

@@ -46,7 +46,7 @@ def meeting(people: int) -> Tool:
     """A tool whose calls end only when so many of them run at the same time."""
     barrier = threading.Barrier(people)
 
-    @tool(timeout=20)
+    @tool(effect="read", timeout=20)
     def meet() -> str:
         """Wait for the others."""
         barrier.wait(10)
@@ -63,7 +63,7 @@ def test_calls_run_side_by_side() -> None:
 def test_no_more_run_at_once_than_are_allowed() -> None:
     running, most = [], []
 
-    @tool
+    @tool(effect="read")
     def count() -> str:
         """Count."""
         running.append(1)
@@ -80,7 +80,7 @@ def test_a_sequential_tool_is_a_barrier() -> None:
     order: list[str] = []
 
     def named(name: str, *, sequential: bool) -> Tool:
-        @tool(name=name, sequential=sequential)
+        @tool(effect="read", name=name, sequential=sequential)
         def work() -> str:
             """Work."""
             order.append(f"+{name}")
@@ -98,7 +98,7 @@ def test_a_sequential_tool_is_a_barrier() -> None:
 def test_a_call_is_announced_before_it_starts() -> None:
     started: list[int] = []
 
-    @tool
+    @tool(effect="read")
     def work() -> str:
         """Work."""
         started.append(1)
@@ -111,13 +111,13 @@ def test_a_call_is_announced_before_it_starts() -> None:
 
 
 def test_one_that_hangs_does_not_hold_up_the_others() -> None:
-    @tool(timeout=0.2)
+    @tool(effect="read", timeout=0.2)
     def hang(context: ToolContext) -> str:
         """Hang."""
         context.cancelled.wait(10)
         return ""
 
-    @tool
+    @tool(effect="read")
     def quick() -> str:
         """Be quick."""
         return "done"
@@ -129,7 +129,7 @@ def test_one_that_hangs_does_not_hold_up_the_others() -> None:
 def test_progress_arrives_while_the_tool_runs() -> None:
     go_on = threading.Event()
 
-    @tool
+    @tool(effect="read")
     def search(context: ToolContext) -> str:
         """Search."""
         context.report("half of it")
@@ -148,7 +148,7 @@ def test_progress_arrives_while_the_tool_runs() -> None:
 def test_closing_the_iterator_abandons_what_runs() -> None:
     abandoned = threading.Event()
 
-    @tool
+    @tool(effect="read")
     def work(context: ToolContext) -> str:
         """Work."""
         context.report("at it")
@@ -164,6 +164,7 @@ def test_closing_the_iterator_abandons_what_runs() -> None:
 
 def failing(times: int, **settings: Unpack[ToolSettings]) -> tuple[Tool, list[str]]:
     keys: list[str] = []
+    settings.setdefault("effect", "read")
 
     @tool(**settings)
     def flaky(context: ToolContext) -> str:
@@ -196,7 +197,7 @@ def test_repeats_end_with_the_time_of_the_call() -> None:
 def test_what_a_tool_says_on_purpose_is_not_repeated() -> None:
     made: list[int] = []
 
-    @tool(retries=3)
+    @tool(effect="read", retries=3)
     def closed() -> str:
         """Be closed."""
         made.append(1)
@@ -220,4 +221,4 @@ def test_a_tool_with_an_effect_may_be_repeated_only_if_it_is_idempotent() -> Non
 
 def test_there_is_no_setting_that_is_not_there() -> None:
     with pytest.raises(TypeError, match="efect"):
-        tool(efect="write")  # type: ignore[call-overload]
+        tool(effect="read", efect="write")  # type: ignore[call-overload]

@@ -250,7 +250,7 @@ def functions(draw: st.DrawFn) -> Callable[..., Any]:
 
 def attempt(function: Callable[..., Any]) -> Tool | ToolDefinitionError:
     try:
-        return tool(function)
+        return tool(effect="read")(function)
     except ToolDefinitionError as refusal:
         return refusal
 

@@ -105,7 +105,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 def test_a_function_inside_another_one_cannot_be_isolated() -> None:
     with pytest.raises(ToolDefinitionError, match="cannot find it"):
 
-        @tool(isolated=True)
+        @tool(effect="read", isolated=True)
         def inner() -> str:
             """Nobody finds this."""
             return ""

@@ -56,7 +56,7 @@ def order(
     """Order furniture."""
 
 
-@tool
+@tool(effect="read")
 def nothing() -> None:
     """Nothing."""
 
@@ -183,7 +183,7 @@ def test_endless_nesting_is_refused() -> None:
 
 
 def test_a_validator_that_breaks_is_no_crash(caplog: pytest.LogCaptureFixture) -> None:
-    @tool
+    @tool(effect="read")
     def check(value: Annotated[int, AfterValidator(broken)]) -> None:
         """Check."""
 

@@ -83,12 +83,22 @@ def test_a_function_becomes_a_tool_that_is_still_the_function() -> None:
             "additionalProperties": False,
         },
     )
-    assert (track_parcel.effect, track_parcel.idempotent, track_parcel.timeout) == ("read", False, 30.0)
+    assert (track_parcel.idempotent, track_parcel.timeout) == (False, 30.0)
     assert (track_parcel.trusted, track_parcel.sequential, track_parcel.authority) == (
         True,
         False,
         frozenset(),
     )
+
+
+def test_a_tool_that_does_not_say_what_it_does_is_taken_for_one_with_an_effect() -> None:
+    @tool
+    def track_parcel(order_id: str) -> str:
+        """Where a parcel is."""
+        return order_id
+
+    assert track_parcel.effect == "write"
+    assert track_parcel.guarded == {"order_id"}
 
 
 def test_the_settings_of_the_decorator_are_kept() -> None:
@@ -110,7 +120,7 @@ def test_a_bound_method_becomes_a_tool() -> None:
             """Greet a guest."""
             return f"{self.name}: {guest}"
 
-    greet = tool(Shop("Oak").greet)
+    greet = tool(effect="read")(Shop("Oak").greet)
     assert greet(guest="Ann") == "Oak: Ann"
     assert list(properties(greet)) == ["guest"]
 
@@ -165,14 +175,14 @@ def test_docstrings_of_three_styles_say_the_same(docstring: str) -> None:
         return order_id * days
 
     track.__doc__ = docstring
-    made = tool(track)
+    made = tool(effect="read")(track)
     assert made.spec.description == "Where a parcel is.\n\nOnly for orders that were shipped."
     assert properties(made)["order_id"]["description"] == "Number on the invoice."
     assert properties(made)["days"]["description"] == "How far to look back."
 
 
 def test_a_section_without_a_blank_line_before_it_is_still_a_section() -> None:
-    @tool
+    @tool(effect="read")
     def track(order_id: str) -> str:
         """Where a parcel is.
         Args:
@@ -185,7 +195,7 @@ def test_a_section_without_a_blank_line_before_it_is_still_a_section() -> None:
 
 
 def test_a_field_description_is_preferred_to_the_docstring_and_that_to_the_class() -> None:
-    @tool
+    @tool(effect="read")
     def paint(first: Annotated[Colour, Field(description="in Field")], second: Colour, third: Colour) -> None:
         """Paint it.
 
@@ -232,11 +242,11 @@ def test_a_type_has_a_plain_schema(annotation: Any, schema: dict[str, Any]) -> N
         """Look."""
 
     look.__annotations__["value"] = annotation
-    assert properties(tool(look))["value"] == schema
+    assert properties(tool(effect="read")(look))["value"] == schema
 
 
 def test_dates_and_times_have_patterns_that_hold_what_the_types_hold() -> None:
-    @tool
+    @tool(effect="read")
     def book(day: date, at: time, moment: NaiveDatetime) -> None:
         """Book a table."""
 
@@ -254,7 +264,7 @@ def test_dates_and_times_have_patterns_that_hold_what_the_types_hold() -> None:
 
 
 def test_models_are_inlined_and_closed() -> None:
-    @tool
+    @tool(effect="read")
     def order(address: Address, lines: list[Line], window: Window, at: Point) -> None:
         """Order something.
 
@@ -280,7 +290,7 @@ def test_models_are_inlined_and_closed() -> None:
 
 
 def test_a_recursive_model_keeps_a_reference_to_a_definition_of_its_own() -> None:
-    @tool
+    @tool(effect="read")
     def move(source: Folder, target: Folder | None = None) -> None:
         """Move a folder."""
 
@@ -307,7 +317,7 @@ def test_types_that_are_local_to_the_defining_function_are_found() -> None:
 
 
 def test_the_context_is_no_part_of_the_schema() -> None:
-    @tool
+    @tool(effect="read")
     def whoami(context: ToolContext, loud: bool = False) -> str:
         """Who is signed in.
 
@@ -323,7 +333,7 @@ def test_the_context_is_no_part_of_the_schema() -> None:
 
 
 def test_defaults_are_written_as_json() -> None:
-    @tool
+    @tool(effect="read")
     def plan(
         day: date = date(2026, 11, 26),
         colour: Colour = Colour.BLUE,
@@ -374,7 +384,7 @@ def test_the_constraint_engine_takes_every_kind_of_schema() -> None:
     class Dog(BaseModel):
         kind: Literal["dog"]
 
-    @tool
+    @tool(effect="read")
     def everything(
         address: Address,
         lines: list[Line],

@@ -164,7 +164,7 @@ def test_a_function_that_cannot_be_a_tool_is_named_with_its_parameter(
     function: Callable[..., Any], words: str, hint: str
 ) -> None:
     with pytest.raises(ToolDefinitionError) as caught:
-        tool(function)
+        tool(effect="read")(function)
     assert words in caught.value.message
     assert f"{function.__name__} (" in caught.value.message, "names the function"
     assert "test_tool_definition_errors.py:" in caught.value.message, "and its place"
@@ -185,23 +185,23 @@ def test_a_function_that_cannot_be_a_tool_is_named_with_its_parameter(
 )
 def test_what_is_no_function_is_refused(thing: Any) -> None:
     with pytest.raises(ToolDefinitionError, match=r"no function|lambda"):
-        tool(thing)
+        tool(effect="read")(thing)
 
 
 def test_a_tool_is_not_made_twice() -> None:
-    @tool
+    @tool(effect="read")
     def look() -> None:
         """Look."""
 
     with pytest.raises(ToolDefinitionError, match="already"):
-        tool(look)
+        tool(effect="read")(look)
 
 
 @pytest.mark.parametrize("name", ["", "two words", "naïve", "x" * 65, "a/b"])
 def test_a_name_that_models_cannot_write_is_refused(name: str) -> None:
     with pytest.raises(ToolDefinitionError, match="no name for a tool"):
 
-        @tool(name=name)
+        @tool(effect="read", name=name)
         def look() -> None:
             """Look."""
 
@@ -210,7 +210,7 @@ def test_a_name_that_models_cannot_write_is_refused(name: str) -> None:
 def test_every_tool_has_a_timeout(timeout: Any) -> None:
     with pytest.raises(ToolDefinitionError, match="timeout"):
 
-        @tool(timeout=timeout)
+        @tool(effect="read", timeout=timeout)
         def look() -> None:
             """Look."""
 
@@ -231,6 +231,6 @@ def test_a_model_with_a_field_that_json_cannot_hold_is_refused() -> None:
         ToolDefinitionError, match="parameter `job` has a type that cannot be written as JSON"
     ):
 
-        @tool
+        @tool(effect="read")
         def run(job: Job) -> None:
             """Run."""

@@ -56,7 +56,7 @@ class Point(NamedTuple):
 
 
 def returned(make: Callable[[], Any], limits: ResultLimits | None = None) -> ToolResult:
-    @tool
+    @tool(effect="read")
     def give() -> Any:
         """Give it."""
         return make()

@@ -32,7 +32,7 @@ def summary(result: ToolResult) -> tuple[str, str, str]:
     return result.status, text_of(result), result.parts[0].trust
 
 
-@tool
+@tool(effect="read")
 def track(order_id: Annotated[str, Field(pattern=r"^\d{4}$")]) -> dict[str, str]:
     """Track a parcel."""
     return {"order": order_id, "state": "shipped"}
@@ -49,7 +49,7 @@ def test_a_call_has_its_result() -> None:
 
 
 def test_an_async_tool_runs_too_even_below_a_running_loop() -> None:
-    @tool
+    @tool(effect="read")
     async def wait(context: ToolContext, seconds: float) -> str:
         """Wait."""
         await asyncio.sleep(seconds)
@@ -65,7 +65,7 @@ def test_an_async_tool_runs_too_even_below_a_running_loop() -> None:
 def test_the_tool_sees_the_context_variables_of_the_caller() -> None:
     request = contextvars.ContextVar("request", default="none")
 
-    @tool
+    @tool(effect="read")
     def look() -> str:
         """Look."""
         seen = request.get()
@@ -88,7 +88,7 @@ def test_wrong_arguments_are_a_reason_to_try_again_and_never_trusted() -> None:
 
 
 def test_an_untrusted_tool_says_nothing_trusted() -> None:
-    @tool(trusted=False)
+    @tool(effect="read", trusted=False)
     def page(fail: bool = False) -> str:
         """Read a page."""
         if fail:
@@ -100,7 +100,7 @@ def test_an_untrusted_tool_says_nothing_trusted() -> None:
 
 
 def test_tool_retry_and_tool_failed_reach_the_model_as_written() -> None:
-    @tool
+    @tool(effect="read")
     def cancel(again: bool) -> str:
         """Cancel."""
         if again:
@@ -138,7 +138,7 @@ def test_a_tool_that_raises_fails_without_a_traceback_for_the_model(
         """Look."""
         raise problem
 
-    made = tool(name="look")(look_async if asynchronous else look)
+    made = tool(effect="read", name="look")(look_async if asynchronous else look)
     with caplog.at_level(logging.ERROR, "agentkit.tools"):
         result = run(made)
     # Python itself turns a StopIteration that leaves a coroutine into a RuntimeError.
@@ -150,7 +150,7 @@ def test_a_tool_that_raises_fails_without_a_traceback_for_the_model(
 
 
 def test_a_message_of_ten_megabytes_is_cut() -> None:
-    @tool
+    @tool(effect="read")
     def look(retry: bool) -> None:
         """Look."""
         raise (ToolRetry if retry else ToolFailed)("x\x00" * 5_000_000)
@@ -166,7 +166,7 @@ def test_a_result_that_raises_when_it_is_read_is_a_failure() -> None:
         def items(self) -> Any:
             raise SystemExit("got you")
 
-    @tool
+    @tool(effect="read")
     def look() -> dict[str, int]:
         """Look."""
         return Trap(a=1)
@@ -201,7 +201,7 @@ def test_a_tool_that_hangs_is_abandoned_and_told_so() -> None:
 def test_an_async_tool_that_hangs_is_cancelled() -> None:
     cancelled = threading.Event()
 
-    @tool(timeout=0.1)
+    @tool(effect="read", timeout=0.1)
     async def hang() -> None:
         """Hang."""
         try:
@@ -215,7 +215,7 @@ def test_an_async_tool_that_hangs_is_cancelled() -> None:
 
 
 def test_the_caller_may_have_less_time_than_the_tool() -> None:
-    @tool(timeout=60)
+    @tool(effect="read", timeout=60)
     def hang(context: ToolContext) -> None:
         """Hang."""
         context.cancelled.wait(20)
@@ -246,7 +246,7 @@ def test_a_hung_tool_keeps_no_process_from_ending(tmp_path: Path) -> None:
         from agentkit.messages import ToolCall
         from agentkit.tools import ToolContext, run_call, tool
 
-        @tool(timeout=0.1)
+        @tool(effect="read", timeout=0.1)
         def hang() -> None:
             "Hang."
             while True:
@@ -266,7 +266,7 @@ def test_ctrl_c_while_a_tool_runs_reaches_the_caller_and_cancels_the_tool(tmp_pa
         from agentkit.messages import ToolCall
         from agentkit.tools import ToolContext, run_call, tool
 
-        @tool
+        @tool(effect="read")
         def hang(context: ToolContext) -> None:
             "Hang."
             print("running", flush=True)
@@ -293,7 +293,7 @@ def test_a_traceback_does_not_show_on_a_terminal_without_logging(tmp_path: Path)
         from agentkit.messages import ToolCall
         from agentkit.tools import ToolContext, run_call, tool
 
-        @tool
+        @tool(effect="read")
         def look() -> None:
             "Look."
             raise KeyError("secret")
@@ -307,7 +307,7 @@ def test_a_traceback_does_not_show_on_a_terminal_without_logging(tmp_path: Path)
 
 
 def test_many_calls_at_once_keep_their_own_results() -> None:
-    @tool
+    @tool(effect="read")
     def echo(number: int) -> int:
         """Echo."""
         time.sleep(0.001)

@@ -42,14 +42,14 @@ def _no_calls() -> None:
     CALLS.clear()
 
 
-@tool
+@tool(effect="read")
 def price(article: str) -> str:
     """What an article costs."""
     CALLS.append(article)
     return f"{article}: {len(CALLS)} EUR"
 
 
-@tool
+@tool(effect="read")
 async def stock(context: ToolContext, article: str) -> str:
     """How many there are, for this user."""
     CALLS.append(article)
@@ -126,13 +126,13 @@ def test_calls_with_wrong_arguments_do_not_count() -> None:
 
 
 def test_a_call_ends_after_the_shorter_of_two_timeouts() -> None:
-    @tool(timeout=20)
+    @tool(effect="read", timeout=20)
     def slow(context: ToolContext) -> str:
         """Take long."""
         context.cancelled.wait(10)
         return "late"
 
-    toolset = Limited(StaticToolset([slow, tool(timeout=0.01)(price.function)]), seconds=0.05)
+    toolset = Limited(StaticToolset([slow, tool(effect="read", timeout=0.01)(price.function)]), seconds=0.05)
     assert [each.timeout for each in toolset.tools()] == [0.05, 0.01]
     started = time.monotonic()
     assert call(toolset, "slow").status == "timeout"
@@ -173,7 +173,7 @@ def test_an_effect_is_never_cached_and_the_oldest_result_goes_first() -> None:
 
 
 def test_a_failure_is_not_cached() -> None:
-    @tool
+    @tool(effect="read")
     def flaky() -> str:
         """Fail once."""
         CALLS.append("x")

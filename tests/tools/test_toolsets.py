@@ -8,13 +8,13 @@ from agentkit.errors import ToolDefinitionError, ToolRetry
 from agentkit.tools import Filtered, Merged, Prefixed, StaticToolset, Tool, Toolset, get_tool, tool
 
 
-@tool
+@tool(effect="read")
 def track_parcel(order_id: str) -> str:
     """Where a parcel is."""
     return f"{order_id} is on its way"
 
 
-@tool
+@tool(effect="read")
 def list_orders() -> str:
     """All orders."""
     return "1042"
@@ -63,7 +63,7 @@ def test_toolsets_merge_in_order() -> None:
 
 def test_two_tools_of_one_name_are_named_with_their_origins() -> None:
     def other() -> Tool:
-        @tool
+        @tool(effect="read")
         def track_parcel() -> None:
             """Another one."""
 

@@ -45,7 +45,9 @@ _TOKEN: Final = re.compile(
 _SAME_SIGNS: Final = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")"})
 
 
-@tool(trusted=False)  # a result repeats the numbers that a model wrote, so it proves nothing about them
+@tool(
+    effect="read", trusted=False
+)  # a result repeats the numbers that a model wrote, so it proves nothing about them
 def calculate(expression: Annotated[str, Field(min_length=1, max_length=500)]) -> dict[str, str]:
     """Calculate an arithmetic expression, for example `3 * (19.90 + 4.50)` or `round(80 * (1 - 15%), 2)`.
 

@@ -9,7 +9,7 @@ import zoneinfo
 from agentkit import ToolContext, ToolRetry, tool
 
 
-@tool
+@tool(effect="read")
 def current_time(context: ToolContext, time_zone: str = "UTC") -> dict[str, str]:
     """Tell today's date, the weekday and the time of day.
 

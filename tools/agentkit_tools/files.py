@@ -31,7 +31,7 @@ def file_tools(folder: str | Path, *, writable: bool = False, trusted: bool = Fa
     """
     root = Path(folder).resolve()
 
-    @tool(trusted=trusted)
+    @tool(effect="read", trusted=trusted)
     def list_files(pattern: Annotated[str, _PATH] = "*") -> list[str]:
         """List the files that there are, with folder and name.
 
@@ -46,7 +46,7 @@ def file_tools(folder: str | Path, *, writable: bool = False, trusted: bool = Fa
                 break
         return sorted(found)
 
-    @tool(trusted=trusted)
+    @tool(effect="read", trusted=trusted)
     def read_file(
         path: Annotated[str, _PATH],
         first_line: Annotated[int, Field(ge=1)] = 1,

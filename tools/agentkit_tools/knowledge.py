@@ -9,7 +9,7 @@ from pydantic import Field
 from agentkit import ToolContext, ToolFailed, knowledge_service, tool
 
 
-@tool
+@tool(effect="read")
 def search_knowledge(
     context: ToolContext,
     query: Annotated[str, Field(min_length=1, max_length=500)],

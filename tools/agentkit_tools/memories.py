@@ -25,7 +25,7 @@ def add_note(
     return {"noted": note}
 
 
-@tool(trusted=False)
+@tool(effect="read", trusted=False)
 def list_notes(context: ToolContext, limit: Annotated[int, Field(ge=1, le=50)] = 10) -> list[str]:
     """List what was noted for the user, newest first.
 
@@ -35,7 +35,7 @@ def list_notes(context: ToolContext, limit: Annotated[int, Field(ge=1, le=50)] =
     return [hit.text for hit in memory_service(context).list(limit)]
 
 
-@tool(trusted=False)
+@tool(effect="read", trusted=False)
 def search_memory(
     context: ToolContext,
     query: Annotated[str, Field(min_length=1, max_length=500)],

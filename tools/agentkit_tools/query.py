@@ -82,13 +82,13 @@ def query_tools(
         _Database(Path(database)) if database is not None else _CsvFiles([Path(each) for each in csv_files])
     )
 
-    @tool(trusted=trusted)
+    @tool(effect="read", trusted=trusted)
     def describe_data(context: ToolContext) -> list[dict[str, str]]:
         """Say which tables there are, and how they were made."""
         with closing(_connected(source.path(), seconds, context.cancelled)) as connection:
             return [{"table": name, "made_by": sql} for name, sql in connection.execute(_SCHEMA).fetchall()]
 
-    @tool(trusted=trusted, timeout=seconds + 5)
+    @tool(effect="read", trusted=trusted, timeout=seconds + 5)
     def query_data(
         context: ToolContext, sql: Annotated[str, Field(min_length=1, max_length=5000)]
     ) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def web_tools(
     """
     access = HttpAccess(hosts, private=private, seconds=seconds, most_bytes=most_bytes)
 
-    @tool(trusted=False, timeout=seconds + 1)
+    @tool(effect="read", trusted=False, timeout=seconds + 1)
     def http_get(
         context: ToolContext, url: Annotated[str, Field(min_length=1, max_length=2000)]
     ) -> JsonValue:

@@ -113,7 +113,7 @@ def open_agent(folder: Path, fuse: int | None = None) -> Agent:
 
 
 def _tools(ledger: Ledger) -> list[Tool]:
-    @tool
+    @tool(effect="read")
     def look() -> str:
         """Look where an order is."""
         return "The order is in Porto."

@@ -196,7 +196,7 @@ def test_pins_that_are_damaged_are_named(tmp_path: Path) -> None:
         Pins(tmp_path / "mcp.json").judge("server", {})
 
 
-@tool
+@tool(effect="read")
 def look_up(word: str) -> str:
     """Ours."""
     return f"ours: {word}"

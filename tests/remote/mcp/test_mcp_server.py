@@ -32,7 +32,7 @@ from typing import Annotated
 from pydantic import Field
 from agentkit import Authority, ToolContext, ToolFailed, tool
 
-@tool
+@tool(effect="read")
 def parcel_status(context: ToolContext, number: Annotated[int, Field(ge=1)]) -> dict[str, object]:
     """Where a parcel is."""
     if number == 13:
@@ -163,13 +163,13 @@ STARTED = threading.Event()
 STOPPED = threading.Event()
 
 
-@tool
+@tool(effect="read")
 def parcel_status(number: int) -> str:
     """Where a parcel is."""
     return f"Parcel {number} is in Porto."
 
 
-@tool
+@tool(effect="read")
 def slow(context: ToolContext) -> str:
     """Wait until nobody waits any more."""
     STARTED.set()
@@ -178,7 +178,7 @@ def slow(context: ToolContext) -> str:
     return "late"
 
 
-@tool
+@tool(effect="read")
 def listed() -> list[int]:
     """Some numbers."""
     return [1, 2]

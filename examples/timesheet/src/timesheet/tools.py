@@ -49,7 +49,7 @@ def log_hours(
     return {"entry": entry["id"], "project": entry["project"], "day": entry["day"], "hours": entry["hours"]}
 
 
-@tool
+@tool(effect="read")
 def list_hours(
     context: ToolContext, days: Annotated[int, Field(ge=1, le=366)] = 7
 ) -> dict[str, list[dict[str, str | float]] | float]:

@@ -11,7 +11,7 @@ from agentkit import ToolRetry, tool
 
 # effect="read" (the default): it only looks. One that changes something has effect="write", one that sends
 # something out effect="egress"; then mark the arguments that decide whom or what it touches with Authority().
-@tool
+@tool(effect="read")
 def my_tool(
     text: Annotated[str, Field(max_length=5000)],
     words_per_minute: Annotated[int, Field(ge=50, le=1000)] = 200,
