@@ -19,7 +19,6 @@ from agentkit.messages import ToolCall, assistant, tool_result, user
 from agentkit.store import migrations
 from agentkit.store.call_records import NewApproval
 from agentkit.store.driver import sqlite3
-from agentkit.store.hand_off_records import EndOfHandOff, NewHandOff
 from agentkit.store.protocol import NewMemory, UserStore
 from tests.store.samples import open_store, say, trace, unit
 
