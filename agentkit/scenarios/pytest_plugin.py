@@ -1,7 +1,8 @@
 """pytest collects the scenarios of bot folders: `pytest my_bot` runs what `agentkit test my_bot` runs.
 
-A file is a scenario if it is YAML, lies below a folder `scenarios`, and that folder lies beside an `agent.yaml`. The
-models are loaded once, for the first scenario; with pytest-xdist once in each worker.
+A file is a scenario if it is YAML, lies below a folder `scenarios`, and that folder lies beside an `agent.yaml`. It is
+collected where the bot is named, or something in it: the tests of a package that holds a bot need no weights. The models
+are loaded once, for the first scenario; with pytest-xdist once in each worker.
 """
 
 from __future__ import annotations
@@ -38,7 +39,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A scenario file of a bot folder."""
     bot = _bot_of(file_path)
-    return ScenarioModule.from_parent(parent, path=file_path, bot=bot) if bot is not None else None
+    if bot is None or not _is_named(bot, parent.config):
+        return None
+    return ScenarioModule.from_parent(parent, path=file_path, bot=bot)
+
+
+def _is_named(bot: Path, config: pytest.Config) -> bool:
+    """Whether the command line names the bot or something in it."""
+    named = (Path(config.invocation_params.dir, each.partition("::")[0]).resolve() for each in config.args)
+    return any(bot.resolve() in (path, *path.parents) for path in named)
 
 
 def _bot_of(path: Path) -> Path | None:

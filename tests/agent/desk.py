@@ -87,7 +87,15 @@ def knowledge(documents: Path) -> KnowledgeIndex:
 
 def tell(events: Sequence[Event]) -> str:
     """The events as a transcript that a reviewer can read: one line each, without times and ids."""
-    hidden = {"milliseconds", "conversation_id", "turn_id", "ranking", "prompt_tokens", "generated_tokens"}
+    hidden = {
+        "milliseconds",
+        "conversation_id",
+        "turn_id",
+        "hand_off_id",
+        "ranking",
+        "prompt_tokens",
+        "generated_tokens",
+    }
     lines = []
     for event in events:
         values = event.model_dump(exclude=hidden | {"type"}, exclude_defaults=True, mode="json")

@@ -39,6 +39,7 @@ def look(function: Callable[[], Any], **settings: Any) -> Tool:
     function.__name__ = "look"
     function.__doc__ = "Look where my parcel is."
     function.__annotations__ = {"return": object}
+    settings.setdefault("effect", "read")
     return tool(**settings)(function)
 
 

@@ -209,3 +209,13 @@ def test_any_json_is_either_taken_or_answered_with_a_short_message(arguments: di
         said = str(problem)
     assert len(said) < 2000
     assert said.startswith("wrong arguments for order: `") or set(values) == set(arguments)
+
+
+def test_a_tool_that_does_not_say_what_it_does_is_taken_for_one_with_an_effect() -> None:
+    @tool
+    def track_parcel(order_id: str) -> str:
+        """Where a parcel is."""
+        return order_id
+
+    assert track_parcel.effect == "write"
+    assert track_parcel.guarded == {"order_id"}

@@ -91,16 +91,6 @@ def test_a_function_becomes_a_tool_that_is_still_the_function() -> None:
     )
 
 
-def test_a_tool_that_does_not_say_what_it_does_is_taken_for_one_with_an_effect() -> None:
-    @tool
-    def track_parcel(order_id: str) -> str:
-        """Where a parcel is."""
-        return order_id
-
-    assert track_parcel.effect == "write"
-    assert track_parcel.guarded == {"order_id"}
-
-
 def test_the_settings_of_the_decorator_are_kept() -> None:
     @tool(effect="egress", idempotent=True, timeout=2, name="mail.send", sequential=True, trusted=False)
     async def send(to: str) -> None:
