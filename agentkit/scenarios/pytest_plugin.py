@@ -1,8 +1,8 @@
 """pytest collects the scenarios of bot folders: `pytest my_bot` runs what `agentkit test my_bot` runs.
 
 A file is a scenario if it is YAML, lies below a folder `scenarios`, and that folder lies beside an `agent.yaml`. It is
-collected where the bot is named, or something in it: the tests of a package that holds a bot need no weights. The models
-are loaded once, for the first scenario; with pytest-xdist once in each worker.
+collected where the bot is named, or something in it: the tests of a package that holds a bot need no weights. The
+models are loaded once, for the first scenario; with pytest-xdist once in each worker.
 """
 
 from __future__ import annotations

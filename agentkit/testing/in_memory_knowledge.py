@@ -107,8 +107,11 @@ class InMemoryKnowledge:
         """A score by words that no chunk can exceed."""
         with self._data.lock:
             records = [record for record, _ in self._mine().chunks.values()]
-        texts = [_words(f"{record.heading} {record.text}") for record in records]
-        held = [sum(bool(_occurrences(wanted, text)) for text in texts) for wanted in map(_words, terms)]
+        texts = [(_words(record.heading), _words(record.text)) for record in records]
+        held = [
+            sum(any(_occurrences(wanted, part) for part in parts) for parts in texts)
+            for wanted in map(_words, terms)
+        ]
         rarities = [math.log((len(texts) - count + 0.5) / (count + 0.5)) for count in held]
         return (_SATURATION + 1) * sum(max(rarity, _LEAST) for rarity in rarities)
 
