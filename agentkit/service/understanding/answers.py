@@ -34,6 +34,10 @@ _POLITE_END: Final = re.compile(r"[\s,]*(?:\b(?:please|pls|thanks|thank you)\b)?
 _ON_CONDITION: Final = re.compile(
     r"\b(?:but|instead|if|unless|only|except|after|before|until|wait|hold|hang|moment|maybe|perhaps|later)\b"
 )
+_TAKES_BACK: Final = re.compile(
+    r"^\W*(?:(?:sorry|oops|oh|i\s+mean|i\s+meant|i'm\s+sorry|my\s+mistake|correction)\b[\s,.:;!-]*|"
+    r"(?:no|wait|actually)\s*[,.:;!-]+\s*)+(?:it(?:'s|\s+is)\s+)?"
+)
 _MOST_NAMED: Final = 6
 """Words of a value before which "it is" or "in" is no part of it."""
 
@@ -122,8 +126,25 @@ class Answer:
         if slot is None or slot.type != "text" or slot.pattern:
             return []
         start, end = stripped(self.text, slot)
+        taken_back = _TAKES_BACK.match(lowered(self.text))
+        if taken_back is not None and words_of(self.text[taken_back.end() : end]):
+            start = max(start, taken_back.end())
         said = self.text[start:end]
+        if taken_back is not None and (earlier := self._resembled(said)):
+            return [CorrectSlot(slot=earlier, value=said, said=said)]
         return [SetSlot(slot=slot.name, value=said, said=said)] if words_of(said) else []
+
+    def _resembled(self, said: str) -> str | None:
+        """The settled free text that words stand for anew: half of them are in it ("24 Hill Street")."""
+        words = {word.text for word in words_of(said)}
+        slots = self._flow.slots.values() if self._flow is not None else ()
+        texts = [
+            each.name for each in slots if each.type == "text" and not each.pattern and each != self._asked
+        ]
+        held = {name: str(self._situation.filled[name]) for name in texts if name in self._situation.filled}
+        shared = {name: len(words & {word.text for word in words_of(value)}) for name, value in held.items()}
+        best = max(shared, key=lambda name: shared[name], default=None)
+        return best if best is not None and words and shared[best] * 2 >= len(words) else None
 
     @property
     def _confirming(self) -> bool:

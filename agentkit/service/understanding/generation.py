@@ -26,6 +26,8 @@ _LEADING: Final = re.compile(r"(?:[\s,;]+|(?:in|at|on|of|from|to|and)\b)+")
 _SHOWN: Final = 600
 """Characters of a message that the generator reads."""
 _MOST_TOKENS: Final = 64
+_OWN_WORDS: Final = 3
+"""Words that a free text has beside a value that belongs to another slot."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class Decider:
         at = text.find(said)
         if written == NONE or at < 0 or not words_of(said):
             return None
-        return _beside(taken, text, at, at + len(said))
+        place = _beside(taken, text, at, at + len(said))
+        return place if place is not None and _says_enough(text, place, slot, taken) else None
 
     def _written(self, prompt: str, case: str, grammar: str) -> str:
         examples = self.prompts.conversation(prompt)
@@ -113,6 +116,33 @@ def _beside(taken: Sequence[tuple[int, int]], text: str, start: int, end: int) -
         if first < end <= last:
             end = start + len(_HANGING.sub("", text[start:first]))
     return (start, end) if words_of(text[start:end]) else None
+
+
+def _says_enough(
+    text: str, place: tuple[int, int], slot: SlotSketch, taken: Sequence[tuple[int, int]]
+) -> bool:
+    """Whether words can be a value of the slot: a small model takes words of the request itself where there is none.
+
+    What all examples have, a number or a name in capitals, a value has too. Around a value of another slot it says a
+    few words of its own.
+    """
+    start, end = place
+    words = words_of(text)
+    inside = [word for word in words if start <= word.start and word.end <= end]
+    if slot.examples and all(_has_digit(each) for each in slot.examples) and not _has_digit(text[start:end]):
+        return False
+    named = [word for word in inside if text[word.start].isupper() and word.text != "i" and word != words[0]]
+    if slot.examples and all(each[:1].isupper() for each in slot.examples) and not named:
+        return False
+    within = [each for each in taken if start < each[1] and each[0] < end]
+    own = [
+        word for word in inside if not any(first < word.end and word.start < last for first, last in within)
+    ]
+    return not within or len(own) >= _OWN_WORDS
+
+
+def _has_digit(text: str) -> bool:
+    return any(character.isdigit() for character in text)
 
 
 def without_each_other(text: str, places: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

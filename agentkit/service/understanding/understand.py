@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -162,7 +163,7 @@ class _Understanding:
         for slot in texts if said.left else ():
             decider = self._asking()
             place = decider.value(wish.text, slot, reading.places) if decider is not None else None
-            if place is not None:
+            if place is not None and _holds_any(said.left, wish.text[slice(*place)]):
                 places[slot.name] = place
         for name, (start, end) in without_each_other(wish.text, places).items():
             commands.append(SetSlot(slot=name, value=wish.text[start:end], said=wish.text[start:end]))
@@ -289,6 +290,11 @@ def _answers_in_passing(wish: Wish, answer: Answer) -> bool:
         return True
     sure = wish.prediction is not None and wish.prediction.probability >= CLEAR
     return not sure and len(answer.cover.left) <= _PASSING
+
+
+def _holds_any(unexplained: Sequence[str], text: str) -> bool:
+    """Whether words say more than that the flow is wanted."""
+    return not {word.text for word in words_of(text)}.isdisjoint(unexplained)
 
 
 def _described(flow: FlowSketch) -> frozenset[str]:

@@ -33,6 +33,10 @@ GIFT: Final = SlotSketch(
     "gift_wrap", "boolean", description="whether it is wrapped", asked="Shall we wrap it?"
 )
 FROM: Final = SlotSketch("arrival", "date", description="the first day", asked="When do you arrive?")
+STREET: Final = SlotSketch(
+    "street", description="house number and street", examples=("22 Hill Street",), asked="Which street?"
+)
+CITY: Final = SlotSketch("city", description="the town", examples=("Galway",), asked="Which town?")
 UNTIL: Final = SlotSketch("departure", "date", description="the last day", asked="When do you leave?")
 
 
@@ -48,6 +52,7 @@ FLOWS: Final = {
         flow("move_delivery", "Move a delivery to another day.", ORDER, DAY),
         flow("refund", "Pay money back.", ORDER, AMOUNT),
         flow("return_item", "Send an article back.", ORDER, ITEM, REASON),
+        flow("change_address", "Send an order elsewhere.", ORDER, STREET, CITY),
         flow("book_workshop", "Book a place in a workshop.", FROM, UNTIL, GUESTS, GIFT),
     )
 }

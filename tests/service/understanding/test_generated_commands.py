@@ -61,6 +61,35 @@ def test_a_question_where_a_free_text_was_asked_for_is_decided_by_the_generator(
         assert lines(situation, asking(generator)) == ['set_slot reason "does it matter?"']
 
 
+def test_words_of_the_request_itself_are_no_free_text() -> None:
+    situation = said("I need order 1187 sent to a different address", wants("change_address"))
+    for copied in ("sent to a different address", "order 1187 sent", "order"):
+        with ScriptedGenerator([Says(f'"{copied}"'), Says(f'"{copied}"')]) as generator:
+            found = lines(situation, asking(generator))
+        assert found == ["start_flow change_address", 'set_slot order_id "1187"']
+
+
+def test_a_street_and_a_town_in_the_message_that_starts_their_flow_are_taken() -> None:
+    situation = said("send order 1187 to 7 Quay Street in Galway", wants("change_address"))
+    with ScriptedGenerator([Says('"7 Quay Street"'), Says('"Galway"')]) as generator:
+        assert lines(situation, asking(generator)) == [
+            "start_flow change_address",
+            'set_slot street "7 Quay Street"',
+            'set_slot city "Galway"',
+            'set_slot order_id "1187"',
+        ]
+
+
+def test_a_free_text_that_is_taken_back_takes_the_place_of_the_one_that_it_resembles() -> None:
+    before = {"order_id": "1187", "street": "22 Hill Street"}
+    corrected = asked("change_address", "city", "sorry, 24 Hill Street", **before)
+    assert lines(corrected) == ['correct_slot street "24 Hill Street"']
+    assert lines(asked("change_address", "city", "sorry, Galway", **before)) == ['set_slot city "Galway"']
+    assert lines(asked("change_address", "city", "No Mans Heath", **before)) == [
+        'set_slot city "No Mans Heath"'
+    ]
+
+
 def test_a_free_text_is_copied_out_of_the_message_that_starts_its_flow() -> None:
     situation = said("I want to send back the chair from 1042, it wobbles", wants("return_item"))
     with ScriptedGenerator([Says('"it wobbles"', expect="Wanted: why it is sent back")]) as generator:
