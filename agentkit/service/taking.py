@@ -43,6 +43,7 @@ class _Message:
         target: Where values go: the active flow, or one that the message asks for.
         useful: Something in it was of use for what was asked.
         started: It began a flow.
+        named: Flows that it asked for: one that it asks for again is meant once more, with values of its own.
         yes, no: It says so.
         why: Why nothing could be made of it.
     """
@@ -58,6 +59,7 @@ class _Message:
     repeat: bool = False
     why: str = ""
     untaken: list[str] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
 
 
 def take(work: Working, commands: Sequence[Command]) -> None:
@@ -119,8 +121,10 @@ def _start(work: Working, message: _Message, flow: str) -> None:
     if flow not in work.book.flows or work.book.flows[flow].flow.is_pattern:
         message.why = message.why or "unclear"
         return
-    there = next((each for each in state.stack if each.flow == flow), None)
-    waiting = next((each for each in state.queue if each.flow == flow), None)
+    again = flow in message.named
+    message.named.add(flow)
+    there = next((each for each in state.stack if each.flow == flow and not again), None)
+    waiting = next((each for each in state.queue if each.flow == flow and not again), None)
     answers = message.useful or (message.yes and message.waiting is not None)
     message.useful = True
     if there is not None:
@@ -131,7 +135,7 @@ def _start(work: Working, message: _Message, flow: str) -> None:
         message.target = there
     elif waiting is not None:
         message.target = waiting
-    elif (state.stack and (answers or message.started)) or len(state.stack) >= MOST_WAITING:
+    elif (state.stack and (answers or message.started or again)) or len(state.stack) >= MOST_WAITING:
         if len(state.queue) < MOST_WAITING:
             message.target = Request(flow=flow)
             state.queue.append(message.target)

@@ -119,6 +119,13 @@ CASES: Final[Mapping[str, Turns]] = {
     "forget it": [[start("cancel_order")], [Cancel()], [Cancel()]],
     "forget it, something else": [[start("cancel_order")], [Cancel(), start("track")]],
     "forget the digression": [[start("cancel_order")], [start("track")], [Cancel()]],
+    "one process for two orders": [
+        [start("cancel_order"), give("order_id", "1042"), start("cancel_order"), give("order_id", "1043")],
+        [give("reason", "too_late")],
+        [Confirm()],
+        [give("reason", "too_late")],
+        [Confirm()],
+    ],
     "what was queued is dropped": [
         [start("cancel_order"), start("track")],
         [Cancel(flow="track")],

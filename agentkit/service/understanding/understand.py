@@ -74,7 +74,19 @@ def understand(situation: Situation, *, ask: Ask | None = None, prompts: PromptL
         return _Understanding(situation, decider, "rules").starting(flow, text)
     if situation.is_open and (answer := Answer(situation, text)).explained:
         return Understood(tuple(answer.commands()), "rules")
+    if bare := _bare_answer(situation, text):
+        return Understood((bare,), "rules")
     return _Understanding(situation, decider).of(text)
+
+
+def _bare_answer(situation: Situation, text: str) -> Command | None:
+    """A yes or a no to nothing, which is no intent either."""
+    if situation.is_open or (situation.prediction is not None and situation.prediction.intent is not None):
+        return None
+    said = cover(text, (), frozenset())
+    if said.left or len(set(said.meanings)) != 1:
+        return None
+    return {"confirm": Confirm(), "deny": Deny()}.get(said.meanings[0])
 
 
 @dataclass

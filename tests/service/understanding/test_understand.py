@@ -241,3 +241,9 @@ def test_an_answer_behind_another_wish_still_belongs_to_the_active_flow() -> Non
 
     situation = asked("track_order", "order_id", "When are you open? my number is 1042.", NOTHING)
     assert lines(replace(situation, classify=classify)) == ['set_slot order_id "1042"', "knowledge_question"]
+
+
+def test_a_yes_and_a_no_to_nothing_are_what_they_are() -> None:
+    assert lines(said("yes")) == ["confirm"]
+    assert lines(said("no, thanks")) == ["deny"]
+    assert lines(said("yes, my parcel")) == ["cannot_handle"]
