@@ -74,7 +74,7 @@ def test_a_call_waits_across_processes_until_an_operator_agrees(tmp_path: Path) 
     run("new", "bot", "shop", folder=tmp_path)
     config = tmp_path / "shop" / "agent.yaml"
     config.write_text(config.read_text(encoding="utf-8") + "\napprove: [write]\n", encoding="utf-8")
-    said = "Please call me back at +49 30 1234567 about my repair.\n/quit\n"
+    said = "Please call me back at +49 30 1234567 about my repair.\nyes\n/quit\n"
     talked = run("chat", "shop", "--user", "ada", folder=tmp_path, typed=said)
     assert "Waits for a person" in talked.stdout, talked.stdout + talked.stderr
     (waiting,) = json.loads(run("approvals", "list", "shop", "--json", folder=tmp_path).stdout)
