@@ -86,7 +86,8 @@ def _bare_answer(situation: Situation, text: str) -> Command | None:
     said = cover(text, (), frozenset())
     if said.left or len(set(said.meanings)) != 1:
         return None
-    return {"confirm": Confirm(), "deny": Deny()}.get(said.meanings[0])
+    answers: dict[str, Command] = {"confirm": Confirm(), "deny": Deny()}
+    return answers.get(said.meanings[0])
 
 
 @dataclass
