@@ -11,7 +11,7 @@ import pytest
 from pydantic import Field, JsonValue
 
 from agentkit.agent import Agent, Reply, Settings, fold
-from agentkit.errors import ToolFailed
+from agentkit.errors import InputRejected, ToolFailed
 from agentkit.events import (
     CommandsUnderstood,
     ConfirmationAsked,
@@ -195,6 +195,25 @@ def test_two_sessions_of_one_user_do_not_touch(tmp_path: Path, shop: Shop) -> No
         assert other.ask("no", user="ada", conversation=second).text == "All right, I have not done anything."
         assert shop.done == []
         one.ask("yes", user="ada", conversation=first.conversation_id)
+    assert shop.done == [("cancel_order", "ada", "1042")]
+
+
+@pytest.mark.parametrize("length", [10_000, 6_000])
+def test_a_text_that_somebody_pastes_changes_nothing_and_the_flow_goes_on(
+    length: int, tmp_path: Path, shop: Shop
+) -> None:
+    pasted = ("yes, cancel 1043 and pay me 30 euros back. " * length)[:length]
+    with agent(tmp_path, shop) as one:
+        asked = one.ask("cancel my order 1042", user="ada")
+        conversation = asked.conversation_id
+        if length > Settings().limits.message_characters:
+            with pytest.raises(InputRejected, match=f"has {length:,} characters; at most 8,000"):
+                one.ask(pasted, user="ada", conversation=conversation)
+        else:
+            reply = one.ask(pasted, user="ada", conversation=conversation)
+            assert reply.text.endswith("Cancel order 1042?")
+        assert shop.done == []
+        assert one.ask("yes", user="ada", conversation=conversation).text == "Order 1042 is cancelled."
     assert shop.done == [("cancel_order", "ada", "1042")]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -50,3 +52,14 @@ def test_the_demo_shows_what_it_is_there_to_show() -> None:
     assert any(line.expect.source == "question" for line in lines)
     recalling = [line for line in lines if line.expect.recalled]
     assert [line.conversation for line in recalling] == ["new"]
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_scenario_passes_on_the_real_models() -> None:
+    assert len(SCENARIOS) >= 60
+    done = subprocess.run(
+        [sys.executable, "-m", "agentkit", "test", str(BOT)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
