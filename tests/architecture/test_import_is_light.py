@@ -32,6 +32,10 @@ def test_the_public_names_load_no_model_library() -> None:
     assert loaded("from agentkit import *", MODELS) == "[]"
 
 
+def test_the_plugin_of_pytest_loads_nothing_heavy_for_people_who_test_something_else() -> None:
+    assert loaded("import agentkit.pytest_plugin", HEAVY[:6]) == "[]"
+
+
 def test_the_command_line_loads_no_model_library() -> None:
     assert loaded("import agentkit.cli.main", MODELS) == "[]"
 
