@@ -50,6 +50,10 @@ WRONG: Final = {
     "an argument that a tool does not have": ("as: order", "with: {number: 7}", 10, "argument of `look_up_order`"),
     "another name than the file": ("name: help", "name: halp", 1, "its file `help.yaml`"),
     "a result with the name of a slot": ("as: order", "as: kind", 10, "the name is taken"),
+    "a checked value's result with the name of a slot": (
+        "ask: Which?", "ask: Which?, validate: {tool: look_up_order, as: kind}", 5, "the name is taken",
+    ),
+    "a slot with the name of a setting": ("kind:", "language:", 4, "has a meaning of its own"),
     "cancel outside of a pattern": ("- confirm: Really?", "- cancel\n  - confirm: Really?", 11, "only a pattern"),
 }  # fmt: skip
 
