@@ -110,7 +110,6 @@ def _understood(
         awaiting=state.awaiting.sketch() if state.awaiting is not None else None,
         filled=dict(top.slots) if top is not None else {},
         language=book.language,
-        history=turn.history,
         classify=lambda texts: _predictions(turn, texts),
     )
     try:

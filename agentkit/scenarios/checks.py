@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agentkit.events import (
+    ApprovalRequested,
     ConfirmationAsked,
     Declined,
     Event,
@@ -84,6 +85,7 @@ def check(line: Line, events: Sequence[Event], around: Surroundings) -> list[Che
         *_about_understanding(expect, events),
         *_about_flows(expect, events),
         *_about_calls(expect, events),
+        *_about_approval(line, events),
         *_about_outcome(expect, events),
         *_about_reply(line, events, around),
     ]
@@ -146,6 +148,14 @@ def _about_calls(expect: Expectation, events: Sequence[Event]) -> Iterator[Check
         yield Checked(f"called {wanted.name}({arguments}){ending}", made, found)
     for name in expect.not_called:
         yield Checked(f"did not call {name}", all(call.name != name for call in calls), found)
+
+
+def _about_approval(line: Line, events: Sequence[Event]) -> Iterator[Checked]:
+    wanted = line.approve or line.reject
+    if wanted is not None:
+        asked = [event.call.name for event in events if isinstance(event, ApprovalRequested)]
+        what = f"waited for a person to agree to {wanted}"
+        yield Checked(what, wanted in asked, ", ".join(asked) or "it waited for nobody")
 
 
 def _about_outcome(expect: Expectation, events: Sequence[Event]) -> Iterator[Checked]:

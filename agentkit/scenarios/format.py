@@ -117,7 +117,7 @@ class Expectation(Value):
         intent: The recognised intent; null for out of scope.
         flow_started: Flows that started, in any order.
         flow_ended: Flows that ended.
-        slot_set: Slots that got a value, and the value or a pattern; null: that it was emptied.
+        slot_set: Slots that got a value, and the value or a pattern.
         tool_called: Calls that were made and how they ended, in any order; a name alone: with any arguments.
         not_called: Tools that were not called.
         policy_refused: Policies that stopped a call.

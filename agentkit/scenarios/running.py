@@ -68,7 +68,7 @@ class Company:
                 for item in play(file.scenario, stage):
                     played.append(item)
         except (AgentKitError, AssertionError) as problem:
-            error = str(problem)
+            error = str(problem) or "".join(traceback.format_exception(problem))
         seconds = time.perf_counter() - started
         return Result(name=name, path=path, theme=theme, turns=turns_of(played), seconds=seconds, error=error)
 

@@ -7,7 +7,6 @@ is only ever data in it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -155,8 +154,3 @@ def _plain(value: Any) -> JsonValue:
     if isinstance(value, list | tuple) or hasattr(value, "__next__"):
         return [_plain(each) for each in value]
     raise TypeError(f"{type(value).__name__} is no value that a flow can hold")
-
-
-def spoken(value: JsonValue) -> str:
-    """A value as a sentence can hold it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

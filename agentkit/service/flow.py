@@ -19,7 +19,9 @@ Text: TypeAlias = str | tuple[str, ...]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """A name that expressions and templates can use."""
 
-RESERVED: Final = frozenset({"profile", "contact", "today", "failure", "arguments", "end", "cancel"})
+RESERVED: Final = frozenset(
+    {"profile", "contact", "today", "tone", "language", "failure", "arguments", "end", "cancel"}
+)
 """Names that slots and results cannot have."""
 
 PATTERN_PREFIX: Final = "pattern_"

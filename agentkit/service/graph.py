@@ -85,7 +85,7 @@ def mermaid(loaded: LoadedFlow) -> str:
         if kind in ("hand_off", "end"):
             continue
         for way, target in node.ways.items():
-            label = "yes" if way == "next" and kind == "confirm" else _WAYS.get(way, "")
+            label = _label(node, way)
             arrow = f"-- {label} -->" if label else "-->"
             lines.append(f"  n{position} {arrow} {'stop' if target == END else f'n{target}'}")
     lines.append('  stop((("end")))')

@@ -119,6 +119,7 @@ def _check_slot(loaded: LoadedFlow, book: FlowBook, name: str, slot: Slot, known
                 at=(*at, "validate", "tool"),
                 hint="call it in a step, after a confirmation",
             )
+        _check_result(loaded, slot.check.save, (*at, "validate"))
         _check_arguments(loaded, book, slot.check, slot.check.tool, (*at, "validate"), known)
 
 
@@ -139,12 +140,7 @@ def _check_step(
         case Call():
             if step.call not in book.tools:
                 raise _unknown(loaded, "tool", step.call, book.tools, (*at, "call"))
-            if step.save in RESERVED or step.save in loaded.flow.slots:
-                raise loaded.document.error(
-                    f"a result cannot be called `{step.save}`: the name is taken",
-                    at=(*at, "as"),
-                    hint="choose a name that is no slot and none of: " + ", ".join(sorted(RESERVED)),
-                )
+            _check_result(loaded, step.save, at)
             if book.has_effect(step.call) and not node.covered_by:
                 raise loaded.document.error(
                     f"`{step.call}` has an effect, and nobody is asked whether it shall happen",
@@ -156,6 +152,16 @@ def _check_step(
             raise loaded.document.error("only a pattern can cancel another flow", at=at, hint="write `end`")
         case _:
             pass
+
+
+def _check_result(loaded: LoadedFlow, name: str | None, at: Location) -> None:
+    """Refuse the name of a result that something else would hide."""
+    if name in RESERVED or name in loaded.flow.slots:
+        raise loaded.document.error(
+            f"a result cannot be called `{name}`: the name is taken",
+            at=(*at, "as"),
+            hint="choose a name that is no slot and none of: " + ", ".join(sorted(RESERVED)),
+        )
 
 
 def _check_arguments(

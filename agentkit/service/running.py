@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from agentkit.errors import PromptError
 from agentkit.events import ConfirmationAsked, PolicyRefused, SlotAsked
 from agentkit.service.book import sketch_of, variations
-from agentkit.service.calling import arguments_of, planned_calls, ruling
+from agentkit.service.calling import Arguments, arguments_of, planned_calls, ruling
 from agentkit.service.flow import Call, Collect, Confirm, Goto, HandOffStep, If, Say
 from agentkit.service.moves import AskKnowledge, CallTool, Chat, Elsewhere, HandOver, Move, Wait
 from agentkit.service.program import END, Node
@@ -167,8 +167,7 @@ def _collect(work: Working, frame: Frame, node: Node, step: Collect) -> Move | N
         return None
     if slot.check is not None and name not in frame.checked:
         tool = slot.check.tool
-        arguments = arguments_of(work, frame, slot.check, tool, (*at, "validate"))
-        return CallTool(frame.flow, tool, arguments.values, arguments.settled)
+        return _guarded(work, frame, tool, arguments_of(work, frame, slot.check, tool, (*at, "validate")))
     frame.collected[name] = frame.at
     frame.at = node.ways["next"]
     return None
@@ -241,7 +240,6 @@ def _end_refused(work: Working, frame: Frame) -> None:
 def _call(work: Working, frame: Frame, node: Node, step: Call) -> Move | None:
     arguments = arguments_of(work, frame, step, step.call, node.at)
     call = PlannedCall(tool=step.call, arguments=arguments.values)
-    reasons: tuple[str, ...] = ()
     if work.book.has_effect(step.call):
         before = next((each for each in frame.done if each.call == call and each.at == frame.at), None)
         if before is not None:
@@ -252,10 +250,15 @@ def _call(work: Working, frame: Frame, node: Node, step: Call) -> Move | None:
             frame.confirmed.clear()
             frame.at = node.covered_by[0]
             return None
-        if refused_by_policy(work, frame, call):
-            return None
-        reasons = ruling(work, frame, call.tool, call.arguments).reasons
-    return CallTool(frame.flow, step.call, arguments.values, arguments.settled, reasons)
+    return _guarded(work, frame, step.call, arguments)
+
+
+def _guarded(work: Working, frame: Frame, tool: str, arguments: Arguments) -> CallTool | None:
+    """The call, unless a rule stands against it."""
+    if refused_by_policy(work, frame, PlannedCall(tool=tool, arguments=arguments.values)):
+        return None
+    reasons = ruling(work, frame, tool, arguments.values).reasons
+    return CallTool(frame.flow, tool, arguments.values, arguments.settled, reasons)
 
 
 def keep_result(frame: Frame, node: Node, step: Call, value: JsonValue) -> None:

@@ -140,6 +140,15 @@ def test_a_stub_stands_in_for_a_tool(stub: str, status: str, text: str, bot: Pat
     assert text in "".join(part.text for part in results[0].parts)
 
 
+def test_a_line_that_a_person_agrees_in_fails_where_the_bot_waits_for_nobody(bot: Path) -> None:
+    text = "turns: [{user: write it down, approve: note, expect: {tool_called: [note]}}]\n"
+    waited = ("waited for a person to agree to note", False)
+    assert checks(played(bot, text)) == [("called note()", True), waited]
+    with (bot / "agent.yaml").open("a") as settings:
+        settings.write("approve: [note]\n")
+    assert all(holds for _, holds in checks(played(bot, text)))
+
+
 def test_a_stub_holds_for_as_many_calls_as_it_says(bot: Path) -> None:
     text = (
         "user: ada\nstubs:\n  look: [{returns: {day: first, user: x}, times: 1}]\nturns:\n"

@@ -17,6 +17,7 @@ from agentkit.scenarios import Checked, Played, explain, load_scenario, play, st
 from agentkit.scenarios.recorder import Said, changes, record, replay, scenario_text, trace
 from agentkit.scenarios.recording import load, recording_path
 from agentkit.scenarios.results import PlayedTurn, Result, statistics_of, turns_of
+from agentkit.scenarios.running import Company, Plan
 from agentkit.scenarios.updating import update_replies, with_replies
 from agentkit.testing import HashingEncoder, ScriptedGenerator
 from tests.scenarios.small_bot import doubles, make_bot, write_scenario
@@ -87,6 +88,16 @@ def test_junit_counts_failures_and_errors(bot: Path, tmp_path: Path) -> None:
     (suite,) = ElementTree.parse(tmp_path / "out" / "r.xml").getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "1")
     assert "+bot ▸ Hello!" in (suite.find("testcase[@name='talk']/failure") or suite[1][0]).text  # type: ignore[operator]
+
+
+def test_a_scenario_that_a_bare_assertion_cut_off_has_not_passed(bot: Path) -> None:
+    path = write_scenario(bot, "talk", TALK)
+    record(bot, load_scenario(path), ScriptedGenerator([]), HashingEncoder())
+    with (bot / "tools.py").open("a") as tools:
+        tools.write("    assert not SHOP.exists()\n")
+    result = Company(Plan(bot, replay=True)).run(path)
+    assert not result.passed
+    assert "in reset" in result.error
 
 
 def test_turns_without_generation_are_counted_and_timed() -> None:

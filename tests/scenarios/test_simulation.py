@@ -78,6 +78,21 @@ def test_a_mistake_in_the_setting_names_its_line(bot: Path) -> None:
     assert caught.value.line == 2
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "always: [{name: kept, file: shop.bd, sql: SELECT 1, rows: []}]",
+        "always: [{name: kept, file: shop.db, sql: SELECT nothing FROM notes, rows: []}]",
+        "secrets: [{file: shop.bd, sql: SELECT 1}]",
+    ],
+)
+def test_a_promise_about_what_is_not_there_is_refused(setting: str, bot: Path) -> None:
+    (bot / "simulation.yaml").write_text(setting)
+    with pytest.raises(BotFileError, match=r"simulation\.yaml") as caught:
+        list(simulation(bot).run([1]))
+    assert "one SELECT" in caught.value.hint
+
+
 def asked(**arguments: str) -> ConfirmationAsked:
     return ConfirmationAsked(flow="f", tool="pay", arguments=dict(arguments))
 

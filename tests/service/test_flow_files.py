@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Final
 
 import pytest
 from pydantic import JsonValue
 
-from agentkit.commands import Cancel, StartFlow
+from agentkit.commands import Cancel, SetSlot, StartFlow
 from agentkit.errors import BotFileError, PromptError
 from agentkit.service.checking import check_flows
 from agentkit.service.expressions import Expressions
 from agentkit.service.graph import mermaid, svg
 from agentkit.service.loading import load_flows, patterns
-from tests.service.kiosk import TOOLS, Talk, kiosk
+from tests.service.kiosk import FLOWS, TOOLS, Talk, kiosk
 
 GOOD: Final = """name: help
 description: Helps.
@@ -49,6 +50,10 @@ WRONG: Final = {
     "an argument that a tool does not have": ("as: order", "with: {number: 7}", 10, "argument of `look_up_order`"),
     "another name than the file": ("name: help", "name: halp", 1, "its file `help.yaml`"),
     "a result with the name of a slot": ("as: order", "as: kind", 10, "the name is taken"),
+    "a checked value's result with the name of a slot": (
+        "ask: Which?", "ask: Which?, validate: {tool: look_up_order, as: kind}", 5, "the name is taken",
+    ),
+    "a slot with the name of a setting": ("kind:", "language:", 4, "has a meaning of its own"),
     "cancel outside of a pattern": ("- confirm: Really?", "- cancel\n  - confirm: Really?", 11, "only a pattern"),
 }  # fmt: skip
 
@@ -89,6 +94,20 @@ def test_a_rule_that_cannot_work_is_refused(text: str, message: str, tmp_path: P
     with pytest.raises(BotFileError, match=r"policies\.yaml:1") as caught:
         load_flows(tmp_path, TOOLS)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("flow_of_it", ["cancel_order", "track"])
+def test_a_rule_guards_a_tool_that_only_looks_in_a_step_and_for_a_slot(
+    flow_of_it: str, tmp_path: Path
+) -> None:
+    shutil.copytree(FLOWS, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "policies.yaml").write_text(
+        "policies: {own: {before: [look_up_order], holds: arguments.order_id != '1042', refusal: Not yours.}}"
+    )
+    talk = Talk(kiosk(tmp_path))
+    said = talk.say(StartFlow(flow=flow_of_it), SetSlot(slot="order_id", value="1042", said="1042"))
+    assert said == "Not yours."
+    assert talk.calls == []
 
 
 def test_one_intent_starts_one_flow(tmp_path: Path) -> None:

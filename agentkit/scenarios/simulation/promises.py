@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
+from agentkit.errors import BotFileError
 from agentkit.events import (
     ConfirmationAnswered,
     ConfirmationAsked,
@@ -21,7 +24,7 @@ from agentkit.events import (
 )
 from agentkit.messages import Value
 from agentkit.scenarios.checks import read_rows
-from agentkit.scenarios.simulation.setting import SimulationSetting
+from agentkit.scenarios.simulation.setting import FILE, SimulationSetting
 from agentkit.scenarios.stage import Stage
 
 
@@ -69,20 +72,23 @@ class Watcher:
         """What does not hold in the databases after the conversation."""
         broken = []
         for each in self._setting.always:
-            path = self._stage.surroundings.folder / each.file if each.file else self._stage.bot.database
-            rows = read_rows(path, each.sql) if path.exists() else []
-            if rows != [list(row) for row in each.rows] and path.exists():
+            rows = self._rows(each.sql, each.file)
+            if rows != [list(row) for row in each.rows]:
                 broken.append(Broken(kind=each.name, detail=f"{each.sql} gives {rows}"))
         return broken
 
     def _foreign(self, user: str) -> Iterator[tuple[str, str]]:
         for each in self._setting.secrets:
-            path = self._stage.surroundings.folder / each.file
-            try:
-                rows = read_rows(path, each.sql)
-            except sqlite3.Error as problem:
-                raise AssertionError(f"simulation.yaml: {each.sql}: {problem}") from problem
+            rows = self._rows(each.sql, each.file)
             yield from ((str(owner), str(text)) for owner, text in rows if owner != user)
+
+    def _rows(self, sql: str, file: str | None) -> list[list[Any]]:
+        path = self._stage.surroundings.folder / file if file else self._stage.bot.database
+        try:
+            return read_rows(path, sql)
+        except sqlite3.Error as problem:
+            hint = "Name a database that the bot's setup makes, and one SELECT of its tables."
+            raise BotFileError(f"{path.name}: {sql}: {problem}", path=Path(FILE), hint=hint) from problem
 
     def _ending(self, events: Sequence[Event]) -> Iterator[Broken]:
         if not any(isinstance(event, TurnFinished | TurnPaused) for event in events):

@@ -30,7 +30,9 @@ _LEAD_IN: Final = re.compile(
     r"^\W*(?:(?:it|that|this|they|he|she)(?:'s|\s+is|\s+was|\s+are|'re)?\s+(?:called\s+|named\s+)?|i'm\s+|i\s+am\s+|"
     r"(?:the|my|our)\s+(?:new\s+)?(?P<cue>\w+)(?:\s+\w+)?\s+(?:is|are|was)(?:\s+called)?\s+|(?:in|at|to|near)\s+)",
 )
-_POLITE_END: Final = re.compile(r"[\s,]*(?:\b(?:please|pls|thanks|thank you)\b)?[\s.!,;]*$", re.IGNORECASE)
+_POLITE_END: Final = re.compile(
+    r"(?<![\s,])[\s,]*(?:\b(?:please|pls|thanks|thank you)\b)?[\s.!,;]*$", re.IGNORECASE
+)
 _ON_CONDITION: Final = re.compile(
     r"\b(?:but|instead|if|unless|only|except|after|before|until|wait|hold|hang|moment|maybe|perhaps|later)\b"
 )

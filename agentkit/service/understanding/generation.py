@@ -21,8 +21,8 @@ from agentkit.service.understanding.situation import Ask
 from agentkit.service.understanding.words import words_of
 
 NONE: Final = "none"
-_HANGING: Final = re.compile(r"(?:[\s,;]+|\b(?:in|at|on|of|from|to|and))+$")
-_LEADING: Final = re.compile(r"(?:[\s,;]+|(?:in|at|on|of|from|to|and)\b)+")
+_HANGING: Final = re.compile(r"(?:[\s,;]|\b(?:in|at|on|of|from|to|and))+$")
+_LEADING: Final = re.compile(r"(?:[\s,;]|(?:in|at|on|of|from|to|and)\b)+")
 _SHOWN: Final = 600
 """Characters of a message that the generator reads."""
 _MOST_TOKENS: Final = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -75,7 +76,7 @@ def numerals_of(text: str, language: str = "en", *, money: bool = False) -> list
         for each in _DIGITS.finditer(small)
     ]
     found += [Numeral(float(value), start, end, in_words=True) for value, start, end in _in_words(small)]
-    found = [each for each in found if not _OF_TIME.match(small, each.end)]
+    found = [each for each in found if math.isfinite(each.value) and not _OF_TIME.match(small, each.end)]
     whole = _with_cents(
         sorted((_with_currency(each, small) for each in found), key=lambda each: each.start), small
     )

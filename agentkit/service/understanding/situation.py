@@ -11,7 +11,6 @@ from pydantic import JsonValue
 
 from agentkit.commands import Command
 from agentkit.intents import AnsweredBy, Prediction
-from agentkit.messages import Message
 from agentkit.models.protocols import GenerationRequest
 from agentkit.service.sketch import Awaiting, FlowSketch, SlotSketch
 
@@ -40,7 +39,6 @@ class Situation:
         filled: Slots of the active flow that have a value.
         language: Code of the language, for dates and decimal marks: `en` and `en-GB` read 12/03 as 12 March,
             `en-US` as 3 December.
-        history: The conversation before the message, oldest first.
         classify: The encoder for pieces of the message; None: a message with several wishes is the generator's.
     """
 
@@ -53,7 +51,6 @@ class Situation:
     awaiting: Awaiting | None = None
     filled: Mapping[str, JsonValue] = field(default_factory=dict)
     language: str = "en"
-    history: Sequence[Message] = ()
     classify: Classify | None = None
 
     @property

@@ -253,9 +253,3 @@ def names_a_day_or_money(text: str, today: date, language: str) -> list[tuple[in
     days = [(each.start, each.end) for each in named_days(text, today, language) if not each.doubtful]
     money = [(each.start, each.end) for each in numerals_of(text, language) if each.currency]
     return days + money
-
-
-def is_whole(text: str, candidate: Candidate) -> bool:
-    """Whether a message is a value and nothing else."""
-    rest = lowered(text[: candidate.start] + text[candidate.end :])
-    return not re.search(r"\w", rest)

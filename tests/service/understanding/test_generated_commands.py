@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
@@ -14,6 +17,7 @@ from agentkit.errors import ConstraintUnmet, ModelError
 from agentkit.models.protocols import Finished, GenerationRequest, Generator
 from agentkit.service.sketch import Awaiting
 from agentkit.service.understanding import Situation
+from agentkit.service.understanding.generation import without_each_other
 from agentkit.service.understanding.phrases import cover
 from agentkit.service.understanding.values import candidates_of
 from agentkit.testing import RandomGenerator, Says, ScriptedGenerator
@@ -59,6 +63,17 @@ def test_a_question_where_a_free_text_was_asked_for_is_decided_by_the_generator(
         assert lines(situation, asking(generator)) == ["knowledge_question"]
     with ScriptedGenerator([Says("answer")]) as generator:
         assert lines(situation, asking(generator)) == ['set_slot reason "does it matter?"']
+
+
+@pytest.mark.parametrize("filling", [" ", ",", "\n"])
+def test_a_long_run_of_blanks_or_commas_is_read_at_once(filling: str) -> None:
+    text = f"Gal{filling * 1900}way"
+    started = time.process_time()
+    found = lines(asked("change_address", "city", text, order_id="1187", street="22 Hill Street"))
+    assert found == [f"set_slot city {json.dumps(text)}"]
+    places = {"street": (0, 34), "city": (33, 34)}
+    assert without_each_other(f"a{filling * 31}b c", places)["city"] == (33, 34)
+    assert time.process_time() - started < 2
 
 
 def test_words_of_the_request_itself_are_no_free_text() -> None:

@@ -79,6 +79,10 @@ def test_an_amount_in_another_currency_is_none_of_the_slot() -> None:
     assert [each.currency for each in numerals_of("£60, 20 dollars and 5 CHF")] == ["GBP", "USD", "CHF"]
 
 
+def test_hundreds_of_digits_are_no_number() -> None:
+    assert numerals_of(f"{'9' * 400} euros, or 20 euros")[0].value == 20
+
+
 def test_times_percentages_and_things_called_one_are_no_numbers() -> None:
     assert numerals_of("at 10:30, 8pm or 10 o'clock, 20 % off, the one with the lamp") == []
 
