@@ -85,7 +85,7 @@ def _opened(folder: Path) -> int | None:
         return None
     try:
         return os.open(folder, os.O_RDONLY)
-    except PermissionError:  # it may be used and not listed
+    except OSError:  # it may be used and not listed, or this process has all the files open that it may
         return None
 
 
