@@ -200,10 +200,10 @@ def long(folder: Path) -> dict[str, Any]:
         for number in range(_WARM_UP + _TURNS // 2):
             for messages, conversation in ids.items():  # in turns, so that both meet the same machine
                 begun = time.perf_counter()
-                fork_free = agent.ask(_ERRAND, user=f"user-{messages}", conversation=conversation)
+                reply = agent.ask(_ERRAND, user=f"user-{messages}", conversation=conversation)
                 if number >= _WARM_UP:
                     figures[messages].append((time.perf_counter() - begun) * 1000)
-                assert fork_free.text
+                assert reply.text
         medians = {str(messages): statistics.median(walls) for messages, walls in figures.items()}
     return {"p50_ms": medians, "ratio": medians["10000"] / medians["10"]}
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import glob
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -298,5 +299,5 @@ def _files_of(places: Iterable[Path]) -> list[Path]:
 def _copies_of(path: Path) -> tuple[Path, ...]:
     """Files beside the database that look like copies of it: their owner has to remove them."""
     own = {path.name + ending for ending in ("", "-wal", "-shm", "-journal")}
-    beside = (file for file in path.parent.glob(f"{path.stem}*") if file.is_file())
+    beside = (file for file in path.parent.glob(f"{glob.escape(path.stem)}*") if file.is_file())
     return tuple(sorted(file for file in beside if file.name not in own))

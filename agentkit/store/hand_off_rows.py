@@ -15,7 +15,7 @@ from agentkit.store.hand_off_writes import end
 from agentkit.store.inbox_rows import InboxRows
 from agentkit.store.records import Claim
 from agentkit.store.turn_rows import message_json
-from agentkit.store.user_rows import Sources, is_held
+from agentkit.store.user_rows import Sources, has_time, is_held
 
 _OBJECT: Final[TypeAdapter[dict[str, JsonValue]]] = TypeAdapter(dict[str, JsonValue])
 
@@ -180,18 +180,13 @@ def record_of(row: Row, sources: Sources) -> HandOffRecord:
             "profile": _OBJECT.validate_json(row["profile"]),
             "holds": bool(row["holds"]),
             "person": row["person"] or "",
-            "is_idle": row["status"] == "taken" and not _has_time(row, sources),
+            "is_idle": row["status"] == "taken" and not has_time(row, sources),
             "callback": None if row["callback"] is None else Callback.model_validate_json(row["callback"]),
             "note": row["note"] or "",
         }
     except ValidationError as problem:
         raise poisoned("hand_offs", row["id"], problem) from problem
     return validated(HandOffRecord, "hand_offs", row["id"], values)
-
-
-def _has_time(row: Row, sources: Sources) -> bool:
-    """Whether the person's time is not over; a time of another boot is."""
-    return bool(0 < row["until"] - sources.ticks() <= row["seconds"] + 1)
 
 
 def _check_active(record: HandOffRecord) -> None:

@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -76,7 +76,7 @@ def in_front(path: Path, seconds: float = _IN_FRONT) -> Iterator[None]:
         yield
     finally:
         if place is not None:
-            os.close(place)  # and with it the lock
+            _give_back(place)
 
 
 def _opened(folder: Path) -> int | None:
@@ -85,7 +85,7 @@ def _opened(folder: Path) -> int | None:
         return None
     try:
         return os.open(folder, os.O_RDONLY)
-    except PermissionError:  # it may be used and not listed
+    except OSError:  # it may be used and not listed, or this process has all the files open that it may
         return None
 
 
@@ -97,6 +97,13 @@ def _taken(place: int) -> bool:
     except OSError:  # a drive without such locks
         return True
     return True
+
+
+def _give_back(place: int) -> None:
+    with suppress(OSError):  # a drive without such locks
+        # Closing is not enough: a process that was forked meanwhile has it open, too, and would keep the lock.
+        fcntl.flock(place, fcntl.LOCK_UN)
+    os.close(place)
 
 
 def _pause() -> None:

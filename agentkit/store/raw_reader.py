@@ -28,11 +28,11 @@ def main() -> None:
         except FileNotFoundError:
             pass
         sys.stdout.buffer.write(bytes(LENGTH))
+        sys.stdout.flush()  # whole before the next: where that cannot be read, this one is not to blame
 
 
 if __name__ == "__main__":
     try:
         main()
-        sys.stdout.flush()
     except OSError:  # of a file, which the reader misses then; or the reader has gone
         os._exit(1)

@@ -140,12 +140,14 @@ def recover(damaged: Path, new: Path) -> Recovered:
 
     Raises:
         StoreCorrupt: Not even the list of its tables can be read.
-        StoreError: There is no such file, or something is at `new` already.
+        StoreError: There is no such file or no folder for `new`, or something is at `new` already.
     """
     if not damaged.is_file():
         raise StoreError(f"{damaged} is not a file.", hint="Give the path of a database.")
     if new.exists():
         raise StoreError(f"{new} exists already.", hint="Choose a path where nothing is yet.")
+    if not new.parent.is_dir():
+        raise StoreError(f"There is no folder {new.parent}.", hint="Make it, or choose another path.")
     with tempfile.TemporaryDirectory(dir=new.parent, prefix=".recover-") as folder:
         copy = Path(folder) / "copy.db"
         shutil.copyfile(damaged, copy)

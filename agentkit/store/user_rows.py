@@ -129,10 +129,15 @@ def _check_open(row: Row) -> None:
 
 
 def is_held(row: Row, sources: Sources) -> bool:
-    """Whether somebody holds the lease in a row.
-
-    A time that is further away than the lease is long was written on another boot: it means nothing.
-    """
-    if row["holder"] is None or not 0 < row["until"] - sources.ticks() <= row["seconds"] + 1:
+    """Whether somebody holds the lease in a row."""
+    if row["holder"] is None or not has_time(row, sources):
         return False
     return row["holder"] == sources.worker or not is_gone(row["holder"])
+
+
+def has_time(row: Row, sources: Sources) -> bool:
+    """Whether the time in a row, of a lease or of a person, is not over.
+
+    A time that is further away than it is long was written on another boot: it means nothing.
+    """
+    return bool(0 < row["until"] - sources.ticks() <= row["seconds"] + 1)

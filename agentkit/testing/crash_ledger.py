@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from agentkit.messages import Assistant, ToolResult
 from agentkit.store.protocol import OpenTurn, TurnRecord, UserStore
@@ -21,9 +21,6 @@ from agentkit.store.sqlite_store import SqliteStore
 
 Kind: TypeAlias = Literal["sent", "refused", "accepted", "generated", "effect", "committed"]
 """`sent`: about to be accepted or refused; the others have happened."""
-
-KINDS: Final[tuple[Kind, ...]] = ("sent", "refused", "accepted", "generated", "effect", "committed")
-"""All kinds of line."""
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,13 @@ from agentkit.testing.in_memory_rows import (
     HandOffData,
     InMemoryData,
     TurnData,
-    check_storable,
 )
 
 
 def write_change(
     data: InMemoryData, conversation: ConversationData, turn: TurnData, change: HandOffChange
 ) -> None:
-    """Write what the end of a turn does to the queue.
-
-    Raises:
-        InputRejected: A text cannot be stored.
-    """
-    check_storable(change)
+    """Write what the end of a turn does to the queue."""
     active = next((each for each in conversation.hand_offs if each.record.is_active), None)
     match change:
         case NewHandOff():

@@ -104,7 +104,7 @@ class InMemoryTurns(InMemoryMemories):
         hand_off: HandOffChange | None = None,
     ) -> None:
         """End a turn: reply, events, memories, last results, status and queue at once."""
-        for value in (reply, *results, *events):
+        for value in (reply, *results, *events, *([] if hand_off is None else [hand_off])):
             check_storable(value)
         with self._use():
             conversation, turn = self._writable_turn(turn_id)
@@ -117,6 +117,8 @@ class InMemoryTurns(InMemoryMemories):
             if left or len(set(given)) != len(given):
                 raise TurnConflict(f"Turn {turn_id} cannot be finished: a call would not have one result.")
             self._check_memories(memories)
+            if reply.by:
+                note_answer(self._data, conversation)
             if hand_off is not None:
                 write_change(self._data, conversation, turn, hand_off)
             for result in results:
@@ -124,8 +126,6 @@ class InMemoryTurns(InMemoryMemories):
             turn.reply, turn.events = reply, tuple(events)
             turn.record = turn.record.model_copy(update={"status": status, "finished_at": self._data.clock()})
             self._add_memories(memories, turn_id)
-            if reply.by:
-                note_answer(self._data, conversation)
             if self._lease is not None:
                 conversation.is_leased = False
 

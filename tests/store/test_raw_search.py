@@ -49,6 +49,7 @@ def test_many_files_are_searched_one_after_another(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "good").write_bytes(b"some bytes")
     (tmp_path / "folder").mkdir()
     with pytest.raises(StoreError, match="folder cannot be read"):
-        RawSearch({b"sixteen bytes !!"}).in_files([tmp_path / "folder"])
+        RawSearch({b"sixteen bytes !!"}).in_files([tmp_path / "good", tmp_path / "folder"])

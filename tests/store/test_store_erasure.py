@@ -20,6 +20,7 @@ from agentkit.store import migrations
 from agentkit.store.call_records import NewApproval
 from agentkit.store.driver import sqlite3
 from agentkit.store.protocol import NewMemory, UserStore
+from agentkit.store.sqlite_store import SqliteStore
 from tests.store.samples import open_store, say, trace, unit
 
 # Tables of which a user has rows; everything of them goes. A new table must be named here or below.
@@ -204,6 +205,13 @@ def test_copies_in_a_cache_are_found_and_copies_of_the_file_are_named(tmp_path: 
     assert [each.path for each in receipt.remnants] == [cache / "deep" / "notes.bin"]
     assert receipt.not_reached == (folder / "agentkit.db.bak",)
     assert cache / "other.bin" in receipt.searched
+
+
+def test_copies_of_a_file_are_named_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "shop [old].db.bak").write_bytes(b"a backup")
+    with SqliteStore.open(tmp_path / "shop [old].db") as store:
+        receipt = store.for_user("shop", "ada").erase()
+    assert receipt.not_reached == (tmp_path / "shop [old].db.bak",)
 
 
 def test_a_forgotten_memory_leaves_no_byte_and_what_was_said_stays(tmp_path: Path) -> None:

@@ -112,6 +112,48 @@ def test_a_lock_that_another_program_has_on_the_folder_stops_nobody(tmp_path: Pa
             os.close(other)
 
 
+def test_a_process_that_may_open_no_more_files_writes_on(tmp_path: Path) -> None:
+    said = run(
+        """
+import resource, sys
+from pathlib import Path
+from tests.store.samples import open_store
+with open_store(Path(sys.argv[1])) as store:
+    ada = store.for_user("shop", "ada")
+    ada.new_conversation()
+    ada.conversations()  # both connections have their files open now
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    ada.new_conversation()
+    print(len(ada.conversations()))
+""",
+        tmp_path,
+    )
+    assert said == "2"
+
+
+def test_a_process_that_was_forked_from_one_that_waits_keeps_nobody_waiting(tmp_path: Path) -> None:
+    said = run(
+        """
+import fcntl, os, sys
+from pathlib import Path
+from agentkit.store.patience import in_front
+folder = Path(sys.argv[1])
+asked, told = os.pipe()
+with in_front(folder / "agentkit.db"):
+    if os.fork() == 0:
+        os.close(told)
+        os.read(asked, 1)  # until the parent has closed its end
+        os._exit(0)
+fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+print("free")
+os.close(told)
+os.wait()
+""",
+        tmp_path,
+    )
+    assert said == "free"
+
+
 def test_several_threads_share_a_store(tmp_path: Path) -> None:
     problems: list[BaseException] = []
     with open_store(tmp_path) as store:

@@ -190,6 +190,13 @@ def test_a_recovery_overwrites_nothing(tmp_path: Path) -> None:
         recover(tmp_path / "no.db", tmp_path / "new.db")
 
 
+def test_a_recovery_says_that_there_is_no_folder_for_it(tmp_path: Path) -> None:
+    with open_store(tmp_path):
+        pass
+    with pytest.raises(StoreError, match=r"There is no folder .*missing"):
+        recover(tmp_path / "agentkit.db", tmp_path / "missing" / "new.db")
+
+
 def test_the_log_of_a_killed_process_is_saved_too(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     ada = store.for_user("shop", "ada")

@@ -196,6 +196,17 @@ def _the_end_comes_with_the_turn_that_says_so_and_what_waits_is_left_to_the_bot(
 
 
 @of_a_user
+def _the_answer_that_ends_it_is_an_answer(ada: UserStore) -> None:
+    record = _queued(ada)
+    claim = _claimed(ada, record)
+    ended = EndOfHandOff(outcome="closed")
+    _end(ada.under(claim.lease), claim.turn.turn.id, "It is on its way.", ended, by="Anna")
+    (over,) = ada.hand_offs(record.conversation_id)
+    assert over.status == "closed"
+    assert over.answered_at is not None
+
+
+@of_a_user
 def _a_customer_may_go_back_to_the_bot(ada: UserStore) -> None:
     record = _queued(ada)
     ada.accept(record.conversation_id, user("never mind"))
@@ -289,10 +300,10 @@ def _claimed(ada: UserStore, record: HandOffRecord) -> Claim:
     return claim
 
 
-def _end(ada: UserStore, turn_id: str, text: str, change: HandOffChange | None) -> None:
+def _end(ada: UserStore, turn_id: str, text: str, change: HandOffChange | None, *, by: str = "") -> None:
     ada.commit_turn(
         turn_id,
-        reply=assistant(text),
+        reply=assistant(text, by=by),
         events=trace(turn_id, text),
         memories=(),
         status="done",
