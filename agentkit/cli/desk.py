@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import JsonValue
 from rich.text import Text
 from typer.core import TyperGroup
 
@@ -20,7 +19,7 @@ from agentkit.agent.hand_off_desk import HandOffDesk
 from agentkit.agent.person_calls import CallToAgree
 from agentkit.bot import open_bot
 from agentkit.bot.desk import OpenDesk, open_desk
-from agentkit.cli.approvals import argument_of
+from agentkit.cli.arguments import arguments_of
 from agentkit.cli.desk_session import DeskSession, shown_call
 from agentkit.cli.desk_view import show_hand_off, show_queue
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption
@@ -143,13 +142,14 @@ def call(
 
     A call that has an effect needs your confirmation.
     """
-    values: dict[str, JsonValue] = dict(argument_of(each) for each in arguments or [])
     with _opened(bot, database) as opened:
-        record = _mine(opened.desk, hand_off, by)
+        opened.desk.find(hand_off)  # before models are loaded
     loaded = open_bot(bot, database=database, progress=BarProgress(err))
     try:
-        printer = EventPrinter(out)
+        values = arguments_of(arguments or (), tool, loaded.tools.toolset.tools())
         wanted = ToolCall(id="", name=tool, arguments=values)
+        record = _mine(loaded.agent.hand_offs, hand_off, by)
+        printer = EventPrinter(out)
         for event in loaded.agent.call_as_person(record, wanted, _agree(yes), _settle()):
             printer.event(event)
     finally:
