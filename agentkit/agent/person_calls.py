@@ -8,10 +8,10 @@ from typing import assert_never
 
 from agentkit.agent.candidates import TrustedText
 from agentkit.agent.gate import Allow, Ask, Refuse, Situation, gate
-from agentkit.agent.hand_off_desk import HandOffDesk, Settle
+from agentkit.agent.hand_off_desk import HandOffDesk
 from agentkit.agent.loop import commit
 from agentkit.agent.steps import Ready, context_for, record_calls, refuse_call, run_tools, with_call_ids
-from agentkit.agent.turn import Turn
+from agentkit.agent.turn import Settle, Turn
 from agentkit.errors import RecordNotFound
 from agentkit.events import (
     ApprovalReason,
