@@ -174,7 +174,7 @@ class DeskSession:
         arguments = arguments_of(values, name, bot.tools.toolset.tools())
         call = ToolCall(id="", name=name, arguments=arguments)
         printer = EventPrinter(out)
-        for event in bot.agent.call_as_person(record, call, _agree, ask_whether_done):
+        for event in bot.agent.call_as_person(record, call, agree_here, ask_whether_done):
             printer.event(event)
         self._seen = len(self._desk.transcript(record))
 
@@ -225,7 +225,8 @@ class DeskSession:
             self._prompt.above(lambda: out.print(text))
 
 
-def _agree(asked: CallToAgree) -> bool:
+def agree_here(asked: CallToAgree) -> bool:
+    """Ask the person at this terminal; where there is none, nobody agrees."""
     out.print(shown_call(asked))
     return sys.stdin.isatty() and input("do it? yes / no ▸ ").strip().casefold() in ("yes", "y")
 
