@@ -137,7 +137,6 @@ def _is_in_doubt(turn: Turn, call: ToolCall) -> bool:
 def _situation(turn: Turn, call: ToolCall) -> Situation:
     """What the person typed is what is trusted here; everything else is as for the bot."""
     typed = " ".join(map(str, call.arguments.values()))
-    permissions = turn.profile.get("permissions", ())
     settings = turn.wiring.settings
     return Situation(
         trusted=TrustedText(current=typed, issued=issued_handles(turn.history)),
@@ -146,7 +145,7 @@ def _situation(turn: Turn, call: ToolCall) -> Situation:
         planned=frozenset([call.name]),
         is_certain=True,
         confidential=[],
-        permissions=frozenset(map(str, permissions)) if isinstance(permissions, list) else frozenset(),
+        permissions=turn.permissions,
         repeated_calls=settings.limits.repeated_calls,
         approve=frozenset(settings.approve),
     )

@@ -119,6 +119,12 @@ class Turn:
         """Tokens that may still be written."""
         return self.wiring.settings.limits.tokens - self.tokens_written
 
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the application says that the user may do."""
+        found = self.profile.get("permissions", ())
+        return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
+
     def is_stopped(self) -> bool:
         """Whether a newer message ended the turn; what other processes accepted is looked up now and then."""
         if not self.stop.is_set() and time.monotonic() - self.looked_at > _LOOK_SECONDS:
