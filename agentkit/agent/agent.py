@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from agentkit.agent.approval_desk import ApprovalDesk, check_rules
-from agentkit.agent.attendant import Attendant, Settle
+from agentkit.agent.attendant import Attendant
 from agentkit.agent.hand_off_desk import HandOffDesk
 from agentkit.agent.intake import accept_text
 from agentkit.agent.person_calls import Agree, call_as_person
@@ -17,7 +17,7 @@ from agentkit.agent.ranking import ToolPool
 from agentkit.agent.replies import Replies
 from agentkit.agent.reply import Reply, fold
 from agentkit.agent.settings import Settings
-from agentkit.agent.turn import Wiring
+from agentkit.agent.turn import Settle, Wiring
 from agentkit.events import Event
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -20,7 +20,7 @@ from agentkit.agent.leases import Leases
 from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.questions import Before, Questions
 from agentkit.agent.reply import Reply, fold
-from agentkit.agent.turn import Turn, Wiring
+from agentkit.agent.turn import Settle, Turn, Wiring
 from agentkit.errors import AgentKitError, AwaitsApproval, LeaseLost, StoreError
 from agentkit.events import DialogueMoved, Event, Interrupted, Replied, TextDelta, TurnFinished
 from agentkit.memory import RecallPool
@@ -30,7 +30,6 @@ from agentkit.store.protocol import (
     Claim,
     HandOffRecord,
     InboxRecord,
-    JournalRow,
     OpenTurn,
     Store,
     TurnRecord,
@@ -41,9 +40,6 @@ _SECONDS_BEYOND_A_TURN: Final = 30.0
 """A lease is longer than a turn may take: perceiving and storing are not under the limit."""
 
 _LOOK_AGAIN: Final = 0.1  # seconds after which a waiting thread looks what other processes did
-
-Settle: TypeAlias = Callable[[JournalRow], bool | None]
-"""Asked about a call whose outcome a crash hid: True, it was done; False, it was not; None, nobody knows."""
 
 
 class Attendant:

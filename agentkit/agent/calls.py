@@ -73,7 +73,6 @@ def situation_of(turn: Turn, route: UseTools | Reason, seen: Perception, trusted
         planned = frozenset(each.tool.name for each in near)
     else:
         planned = frozenset(tool.name for tool in route.tools)
-    permissions = turn.profile.get("permissions", ())
     return Situation(
         trusted=trusted,
         known=route.known if isinstance(route, UseTools) else {},
@@ -81,9 +80,7 @@ def situation_of(turn: Turn, route: UseTools | Reason, seen: Perception, trusted
         planned=planned,
         is_certain=isinstance(route, UseTools),
         confidential=confidential,
-        permissions=frozenset(str(each) for each in permissions)
-        if isinstance(permissions, list)
-        else frozenset(),
+        permissions=turn.permissions,
         repeated_calls=settings.limits.repeated_calls,
         approve=frozenset(settings.approve),
     )

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from agentkit.agent.hours import DeskSettings
 from agentkit.agent.intake import accept_text
 from agentkit.agent.replies import Replies
+from agentkit.agent.turn import Settle
 from agentkit.errors import Busy, RecordNotFound, TurnConflict
 from agentkit.events import (
     DialogueMoved,
@@ -35,9 +36,6 @@ _WAIT_FOR_THE_BOT: Final = 10.0  # seconds for a turn that it is ending
 _LOOK_AGAIN: Final = 0.1
 _LONGEST_ANSWER: Final = 20_000  # characters
 _TURNS_SEARCHED: Final = 40  # for where the dialogue stands
-
-Settle: TypeAlias = Callable[[JournalRow], bool | None]
-"""Asked about a call whose outcome a crash hid: True, it was done; False, it was not; None, nobody knows."""
 
 
 @dataclass(frozen=True)

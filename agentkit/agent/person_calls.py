@@ -8,10 +8,10 @@ from typing import assert_never
 
 from agentkit.agent.candidates import TrustedText
 from agentkit.agent.gate import Allow, Ask, Refuse, Situation, gate
-from agentkit.agent.hand_off_desk import HandOffDesk, Settle
+from agentkit.agent.hand_off_desk import HandOffDesk
 from agentkit.agent.loop import commit
 from agentkit.agent.steps import Ready, context_for, record_calls, refuse_call, run_tools, with_call_ids
-from agentkit.agent.turn import Turn
+from agentkit.agent.turn import Settle, Turn
 from agentkit.errors import RecordNotFound
 from agentkit.events import (
     ApprovalReason,
@@ -137,7 +137,6 @@ def _is_in_doubt(turn: Turn, call: ToolCall) -> bool:
 def _situation(turn: Turn, call: ToolCall) -> Situation:
     """What the person typed is what is trusted here; everything else is as for the bot."""
     typed = " ".join(map(str, call.arguments.values()))
-    permissions = turn.profile.get("permissions", ())
     settings = turn.wiring.settings
     return Situation(
         trusted=TrustedText(current=typed, issued=issued_handles(turn.history)),
@@ -146,7 +145,7 @@ def _situation(turn: Turn, call: ToolCall) -> Situation:
         planned=frozenset([call.name]),
         is_certain=True,
         confidential=[],
-        permissions=frozenset(map(str, permissions)) if isinstance(permissions, list) else frozenset(),
+        permissions=turn.permissions,
         repeated_calls=settings.limits.repeated_calls,
         approve=frozenset(settings.approve),
     )

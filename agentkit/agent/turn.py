@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import JsonValue
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from agentkit.service.book import FlowBook
     from agentkit.service.dialogue import Dialogue
 
+
+Settle: TypeAlias = Callable[[JournalRow], bool | None]
+"""Asked about a call whose outcome a crash hid: True, it was done; False, it was not; None, nobody knows."""
 
 _LOOK_SECONDS = 0.25  # between two looks into the store for a reason to stop
 
@@ -88,7 +91,7 @@ class Turn:
     text: str
     history: tuple[Message, ...]
     lease: Lease
-    settle: Callable[[JournalRow], bool | None]
+    settle: Settle
     history_from: int = 0
     profile: Mapping[str, JsonValue] = field(default_factory=dict)
     recorded: list[Message] = field(default_factory=list)
@@ -115,6 +118,12 @@ class Turn:
     def tokens_left(self) -> int:
         """Tokens that may still be written."""
         return self.wiring.settings.limits.tokens - self.tokens_written
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the application says that the user may do."""
+        found = self.profile.get("permissions", ())
+        return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
 
     def is_stopped(self) -> bool:
         """Whether a newer message ended the turn; what other processes accepted is looked up now and then."""

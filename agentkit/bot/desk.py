@@ -10,8 +10,7 @@ from pathlib import Path
 from agentkit.agent.hand_off_desk import HandOffDesk
 from agentkit.agent.replies import Replies
 from agentkit.bot.config import BotConfig, load_config
-from agentkit.bot.data import database_of
-from agentkit.errors import RecordNotFound
+from agentkit.bot.data import kept_database
 from agentkit.prompts import PromptLibrary
 from agentkit.store.sqlite_store import SqliteStore
 
@@ -55,12 +54,7 @@ def open_desk(
         StoreError: The database cannot be used.
     """
     config = load_config(folder)
-    path = database or database_of(folder)
-    if not path.is_file():
-        raise RecordNotFound(
-            f"The bot has no database yet: there is no {path}.",
-            hint=f"Talk to it first (agentkit chat {folder}), or name another file with --database.",
-        )
+    path = kept_database(folder, database)
     prompts = PromptLibrary([folder / config.prompts] if config.prompts else [])
     replies = Replies(prompts, folder / config.replies if config.replies else None, config.contact.strip())
     store = SqliteStore.open(path, clock=now)

@@ -8,24 +8,23 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
-from pydantic import JsonValue
 from rich.table import Table
 from rich.text import Text
 
-from agentkit.agent import ApprovalDesk
-from agentkit.bot import open_bot
+from agentkit.bot import Bot, open_bot
+from agentkit.cli.arguments import arguments_of
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption, ModelOption
 from agentkit.cli.progress import BarProgress
 from agentkit.cli.render import EventPrinter
 from agentkit.cli.store import open_database
 from agentkit.cli.terminal import err, out
-from agentkit.errors import ConfigurationError, RecordNotFound
+from agentkit.errors import RecordNotFound
 from agentkit.events import Event
 from agentkit.store.protocol import ApprovalRecord
 
 app = typer.Typer(help="Look at calls that wait for a person, and decide about them.", no_args_is_help=True)
 
-Decision: TypeAlias = Callable[[ApprovalDesk, ApprovalRecord], Iterator[Event]]
+Decision: TypeAlias = Callable[[Bot, ApprovalRecord], Iterator[Event]]
 """Makes a decision about a request."""
 
 _IdArgument = Annotated[str, typer.Argument(help="Id of the request, or how it begins.")]
@@ -76,15 +75,15 @@ def approve(
 ) -> None:
     """Let a call run, as it is or with changed arguments, and go on with its turn."""
 
-    def decide(desk: ApprovalDesk, record: ApprovalRecord) -> Iterator[Event]:
-        changed = {**record.call.arguments, **dict(argument_of(each) for each in change or [])}
-        return desk.approve(
+    def decide(opened: Bot, record: ApprovalRecord) -> Iterator[Event]:
+        given = arguments_of(change or (), record.call.name, opened.tools.toolset.tools())
+        return opened.agent.approvals.approve(
             record.id,
             user=record.user,
             tenant=record.tenant,
             by=by,
             answer=reason,
-            arguments=changed if change else None,
+            arguments={**record.call.arguments, **given} if given else None,
         )
 
     _decide(bot, approval, model, database, decide)
@@ -101,8 +100,10 @@ def reject(
 ) -> None:
     """Do not let a call run, and go on with its turn."""
 
-    def decide(desk: ApprovalDesk, record: ApprovalRecord) -> Iterator[Event]:
-        return desk.reject(record.id, user=record.user, tenant=record.tenant, by=by, answer=reason)
+    def decide(opened: Bot, record: ApprovalRecord) -> Iterator[Event]:
+        return opened.agent.approvals.reject(
+            record.id, user=record.user, tenant=record.tenant, by=by, answer=reason
+        )
 
     _decide(bot, approval, model, database, decide)
 
@@ -122,7 +123,7 @@ def _decide(
     bot = open_bot(folder, generator=model, database=database, progress=BarProgress(err))
     try:
         printer = EventPrinter(out)
-        for event in decide(bot.agent.approvals, record):
+        for event in decide(bot, record):
             printer.event(event)
     finally:
         bot.close()
@@ -137,20 +138,3 @@ def _found(waiting: list[ApprovalRecord], start: str) -> ApprovalRecord:
         f"{start!r}: {problem}, or it is answered already.",
         hint="`agentkit approvals list BOT` shows what waits.",
     )
-
-
-def argument_of(text: str) -> tuple[str, JsonValue]:
-    """An argument that was typed as name=value; the value is JSON, or else text.
-
-    Raises:
-        ConfigurationError: There is no `=`.
-    """
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise ConfigurationError(
-            f"{text!r} is no argument.", hint="Write name=value, for example amount=12.50."
-        )
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value

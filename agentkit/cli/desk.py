@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import JsonValue
 from rich.text import Text
 from typer.core import TyperGroup
 
 from agentkit.agent.hand_off_desk import HandOffDesk
 from agentkit.agent.person_calls import CallToAgree
+from agentkit.agent.turn import Settle
 from agentkit.bot import open_bot
 from agentkit.bot.desk import OpenDesk, open_desk
-from agentkit.cli.approvals import argument_of
-from agentkit.cli.desk_session import DeskSession, shown_call
+from agentkit.cli.arguments import arguments_of
+from agentkit.cli.chat import ask_whether_done
+from agentkit.cli.desk_session import DeskSession, agree_here, shown_call
 from agentkit.cli.desk_view import show_hand_off, show_queue
 from agentkit.cli.options import BotArgument, DatabaseOption, JsonOption
 from agentkit.cli.progress import BarProgress
@@ -29,7 +30,6 @@ from agentkit.cli.render import EventPrinter
 from agentkit.cli.terminal import err, out
 from agentkit.messages import ToolCall
 from agentkit.store.hand_off_records import HandOffRecord
-from agentkit.store.protocol import JournalRow
 
 
 class _BotFirst(TyperGroup):
@@ -143,14 +143,17 @@ def call(
 
     A call that has an effect needs your confirmation.
     """
-    values: dict[str, JsonValue] = dict(argument_of(each) for each in arguments or [])
     with _opened(bot, database) as opened:
-        record = _mine(opened.desk, hand_off, by)
+        opened.desk.find(hand_off)  # before models are loaded
     loaded = open_bot(bot, database=database, progress=BarProgress(err))
     try:
-        printer = EventPrinter(out)
+        values = arguments_of(arguments or (), tool, loaded.tools.toolset.tools())
         wanted = ToolCall(id="", name=tool, arguments=values)
-        for event in loaded.agent.call_as_person(record, wanted, _agree(yes), _settle()):
+        record = _mine(loaded.agent.hand_offs, hand_off, by)
+        printer = EventPrinter(out)
+        for event in loaded.agent.call_as_person(
+            record, wanted, _agreed_before if yes else agree_here, _settle()
+        ):
             printer.event(event)
     finally:
         loaded.close()
@@ -201,24 +204,12 @@ def _mine(desk: HandOffDesk, piece: str, by: str) -> HandOffRecord:
     return record if has_it else desk.take(record, by=by)
 
 
-def _agree(yes: bool) -> Any:
-    def agree(asked: CallToAgree) -> bool:
-        out.print(shown_call(asked))
-        if yes:
-            return not asked.in_doubt
-        return sys.stdin.isatty() and input("do it? yes / no ▸ ").strip().casefold() in ("yes", "y")
-
-    return agree
+def _agreed_before(asked: CallToAgree) -> bool:
+    """What `--yes` agrees to: nothing that may have been done already."""
+    out.print(shown_call(asked))
+    return not asked.in_doubt
 
 
-def _settle() -> Any:
+def _settle() -> Settle | None:
     """Ask about a call that a desk died in, where somebody can be asked."""
-    if not sys.stdin.isatty():
-        return None
-
-    def settle(row: JournalRow) -> bool | None:
-        from agentkit.cli.chat import ask_whether_done
-
-        return ask_whether_done(row)
-
-    return settle
+    return ask_whether_done if sys.stdin.isatty() else None

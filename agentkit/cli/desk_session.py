@@ -16,7 +16,7 @@ from agentkit.agent.hand_off_desk import Line
 from agentkit.agent.person_calls import CallToAgree
 from agentkit.bot import Bot, open_bot
 from agentkit.bot.desk import OpenDesk
-from agentkit.cli.approvals import argument_of
+from agentkit.cli.arguments import arguments_of
 from agentkit.cli.chat import ask_whether_done
 from agentkit.cli.desk_view import SHORT_ID, show_hand_off, show_line, show_queue
 from agentkit.cli.live_prompt import LivePrompt, Watcher
@@ -170,9 +170,11 @@ class DeskSession:
         except ValueError:
             out.print(Text("Write /call TOOL name=value; quote values with spaces.", style="yellow"))
             return
-        call = ToolCall(id="", name=name, arguments=dict(argument_of(each) for each in values))
+        bot = self._loaded()
+        arguments = arguments_of(values, name, bot.tools.toolset.tools())
+        call = ToolCall(id="", name=name, arguments=arguments)
         printer = EventPrinter(out)
-        for event in self._loaded().agent.call_as_person(record, call, _agree, ask_whether_done):
+        for event in bot.agent.call_as_person(record, call, agree_here, ask_whether_done):
             printer.event(event)
         self._seen = len(self._desk.transcript(record))
 
@@ -223,7 +225,8 @@ class DeskSession:
             self._prompt.above(lambda: out.print(text))
 
 
-def _agree(asked: CallToAgree) -> bool:
+def agree_here(asked: CallToAgree) -> bool:
+    """Ask the person at this terminal; where there is none, nobody agrees."""
     out.print(shown_call(asked))
     return sys.stdin.isatty() and input("do it? yes / no ▸ ").strip().casefold() in ("yes", "y")
 

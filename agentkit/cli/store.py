@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agentkit.bot import load_config
-from agentkit.bot.data import database_of
-from agentkit.errors import RecordNotFound
+from agentkit.bot.data import database_of, kept_database
 from agentkit.store.sqlite_store import SqliteStore
 
 
@@ -22,10 +21,4 @@ def open_database(bot: Path, database: Path | None, *, create: bool = False) -> 
         RecordNotFound: Nobody has talked to the bot yet.
     """
     load_config(bot)
-    path = database or database_of(bot)
-    if not create and not path.is_file():
-        raise RecordNotFound(
-            f"The bot has no database yet: there is no {path}.",
-            hint=f"Talk to it first (agentkit chat {bot}), or name another file with --database.",
-        )
-    return SqliteStore.open(path)
+    return SqliteStore.open((database or database_of(bot)) if create else kept_database(bot, database))

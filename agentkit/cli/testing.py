@@ -122,10 +122,6 @@ def simulate(plan: Plan, count: int, seed: int, *, as_json: bool) -> None:
         out.print(Text("No promise was broken.", style="green"))
 
 
-def _length(conversation: Simulated) -> int:
-    return len(conversation.lines)
-
-
 def _show_kind(kind: str, shortest: Simulated, count: int) -> None:
     out.print()
     out.print(

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 import yaml
-from pydantic import JsonValue
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +21,7 @@ from agentkit.bot import load_config
 from agentkit.bot.code import tools_of
 from agentkit.bot.config import CONFIG_FILE
 from agentkit.bot.services import add_service
+from agentkit.cli.arguments import arguments_of
 from agentkit.cli.options import JsonOption, UserOption
 from agentkit.cli.terminal import err, out
 from agentkit.errors import ConfigurationError, ToolRetry
@@ -99,7 +99,7 @@ def call(
 
 
 def _called(tool: Tool, arguments: Sequence[str], user: str) -> ToolResult:
-    given = dict(_argument(each, tool) for each in arguments)
+    given = arguments_of(arguments, tool.name, [tool])
     request = ToolCall(id="cli", name=tool.name, arguments=given)
     try:
         validate_arguments(tool, given)
@@ -119,21 +119,6 @@ def _called(tool: Tool, arguments: Sequence[str], user: str) -> ToolResult:
         cancelled=Event(),
     )
     return run_call(tool, request, context)
-
-
-def _argument(text: str, tool: Tool) -> tuple[str, JsonValue]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise ConfigurationError(
-            f"{text!r} is no argument.", hint="Write name=value, for example order_id=1042."
-        )
-    schema = tool.spec.parameters.get("properties", {}).get(name, {})
-    if schema.get("type") == "string":
-        return name, value
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 @app.command()
