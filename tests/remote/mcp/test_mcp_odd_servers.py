@@ -316,3 +316,23 @@ def test_a_closed_toolset_says_so() -> None:
     toolset.close()
     with pytest.raises(ToolServerError, match="was closed"):
         toolset.connection.tools()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"properties": None},
+        {"properties": {"word": {"minLength": "x"}}},
+        {"properties": {"word": {"anyOf": {"type": "string"}}}},
+        {"properties": {"word": {"type": {"a": 1}}}},
+    ],
+)
+def test_a_schema_whose_keywords_are_malformed_switches_off_its_tool_alone(
+    listed: Path, damage: dict[str, object]
+) -> None:
+    write(
+        listed, [entry("look_up", "Looks something up."), entry("broken", "Is broken.", {**SCHEMA, **damage})]
+    )
+    with closing(McpToolset("odd", settings("fine", listed))) as toolset:
+        assert names(toolset) == ["odd_look_up"]
+        assert "its schema says" in toolset.problems["broken"]
