@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import ipaddress
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +212,38 @@ def test_which_addresses_may_be_reached(address: str, public: bool, private: boo
     number = ipaddress.ip_address(address)
     assert allowed_address(number, private=False) is public
     assert allowed_address(number, private=True) is private
+
+
+class _Echo(http.server.BaseHTTPRequestHandler):
+    """`/?ADDRESS` redirects there, any other path says the key that came along."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/?"):
+            self.send_response(302)
+            self.send_header("Location", self.path[2:])
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.headers.get("X-Key", "none").encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing on the terminal."""
+
+
+def test_a_redirect_to_another_port_of_the_host_does_not_take_the_headers_along() -> None:
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as one,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as other,
+    ):
+        for server in (one, other):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        first, second = (f"127.0.0.1:{server.server_port}" for server in (one, other))
+        access = HttpAccess([first, second], private=True)
+        texts = [
+            access.request("GET", f"http://{first}/?{to}", headers={"X-Key": "secret"}).text
+            for to in ("/said", f"http://{second}/said")
+        ]
+        one.shutdown()
+        other.shutdown()
+    assert texts == ["secret", "none"]
