@@ -179,6 +179,13 @@ def test_dates_and_nulls_of_yaml_and_of_older_versions_are_understood(tmp_path: 
     assert argument["anyOf"][0]["enum"] == ["2026-11-27", "b"]
 
 
+def test_an_argument_may_be_called_nullable(tmp_path: Path) -> None:
+    fields = {"type": "object", "properties": {"nullable": {"type": "boolean"}, "name": {"type": "string"}}}
+    body = {"requestBody": {"content": {"application/json": {"schema": fields}}}}
+    toolset = made(tmp_path, document({"/x": {"post": {"operationId": "x", "responses": OK, **body}}}))
+    assert list(get_tool(toolset, "api_x").spec.parameters["properties"]) == ["nullable", "name"]
+
+
 def test_an_operation_that_is_asked_for_and_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="has no operation 'nothing'"):
         made(tmp_path, document(get()), tools=["nothing"])
