@@ -111,9 +111,9 @@ def declared_encoding(content: bytes) -> str | None:
         return None
     name = match[1].decode("ascii").lower()
     # A page whose `<meta>` can be read in ASCII is not in UTF-16, whatever it says.
-    return {"iso-8859-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252", "utf-16": "utf-8"}.get(
-        name, name
-    )
+    if name.startswith("utf-16"):
+        return "utf-8"
+    return {"iso-8859-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252"}.get(name, name)
 
 
 def _walk(root: LexborNode, page: _Page) -> None:

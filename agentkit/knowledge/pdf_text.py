@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pypdf import PdfReader
-from pypdf.errors import PyPdfError
+from pypdf.errors import DependencyError, PyPdfError
 
 from agentkit.errors import BotFileError
 from agentkit.knowledge.chunking import Block, paragraphs
@@ -55,6 +55,12 @@ def pdf_blocks(content: bytes, path: Path) -> tuple[str, list[Block]]:
             text += said + "\n\n"
             above = [name for first, name in chapters if first <= page][-1:]
             blocks += paragraphs(text, (*above, f"page {page}"), start, len(text))
+    except DependencyError as problem:
+        raise BotFileError(
+            "is encrypted with AES, which needs another package",
+            path=path,
+            hint="pip install cryptography, or save a copy without a password and add that instead.",
+        ) from problem
     except _DAMAGE as problem:
         where = f" on page {page}" if page else ""
         raise BotFileError(
@@ -75,7 +81,7 @@ def _decrypt(reader: PdfReader, path: Path) -> None:
     """Open a file that only forbids printing, say: its password is empty."""
     try:
         opened = bool(reader.decrypt(""))
-    except PyPdfError:  # AES, which needs another package
+    except PyPdfError:
         opened = False
     if not opened:
         raise BotFileError(

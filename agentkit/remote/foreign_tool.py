@@ -37,6 +37,17 @@ _KEPT: Final = frozenset((
 _MAPS: Final = frozenset(("properties", "$defs", "definitions"))
 _DEFINITIONS: Final = frozenset(("$defs", "definitions"))
 _LISTS: Final = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
+_NAMES: Final = ("type", "required")
+# What the value of a keyword has to be, so that whoever follows the schema later can rely on it; any other: a number.
+_FORMS: Final[Mapping[str, type | tuple[type, ...]]] = {
+    **dict.fromkeys(_MAPS, Mapping),
+    **dict.fromkeys((*_LISTS, "enum", "required"), list),
+    **dict.fromkeys(("pattern", "format", "$ref"), str),
+    "type": (str, list),
+    "items": (Mapping, bool, list),
+    "additionalProperties": (Mapping, bool),
+    "const": object,
+}
 # Control characters, and those that are invisible or turn the direction of writing.
 _INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
@@ -166,6 +177,11 @@ class _Cleaner:
                     f"{self._origin}: its schema refers to {str(value)[:100]!r}, outside itself",
                     hint="its author has to write that part into it",
                 )
+            if not _is_formed(key, value):
+                raise ToolDefinitionError(
+                    f"{self._origin}: its schema says `{key}: {json.dumps(value, default=str)[:60]}`",
+                    hint="its author has to mend it",
+                )
             result[key] = self._value(key, value, depth + 1)
         return result
 
@@ -180,6 +196,13 @@ class _Cleaner:
             return [self.schema(each, depth) for each in value]
         # YAML has values that JSON has not: dates.
         return json.loads(json.dumps(value, default=str))
+
+
+def _is_formed(key: str, value: Any) -> bool:
+    form: Any = _FORMS.get(key, (int, float))
+    if not isinstance(value, form):
+        return False
+    return key not in _NAMES or isinstance(value, str) or all(isinstance(each, str) for each in value)
 
 
 def _parameter(

@@ -103,7 +103,7 @@ class HttpAccess:
         Args:
             method: Only GET follows redirects.
             url: An address on one of the hosts.
-            headers: Sent to the first host only, where a redirect leads to another one.
+            headers: Not sent on where a redirect leads to another host, port or scheme.
             body: Sent as JSON, if it is not None.
             cancelled: When it is set, the answer is not read on.
 
@@ -117,7 +117,7 @@ class HttpAccess:
         for hop in range(_MOST_REDIRECTS + 1):
             target = self._checked(url)
             first = target if hop == 0 else first
-            if target.host != first.host:
+            if (target.scheme, target.netloc) != (first.scheme, first.netloc):
                 sent = {}
             answer = self._send(method, target, sent, body, end, cancelled)
             if isinstance(answer, HttpAnswer):

@@ -9,13 +9,20 @@ from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 
-def pdf(pages: Sequence[str], *, chapters: Sequence[str] = (), password: str | None = None) -> bytes:
+def pdf(
+    pages: Sequence[str],
+    *,
+    chapters: Sequence[str] = (),
+    password: str | None = None,
+    algorithm: str = "RC4-128",
+) -> bytes:
     """A PDF.
 
     Args:
         pages: The text of each, a line a line.
         chapters: Entries of the outline, one for each of the first pages.
-        password: Encrypts it (RC4, which pypdf can write without another package).
+        password: Encrypts it.
+        algorithm: How; RC4 needs no package beside pypdf.
     """
     writer = PdfWriter()
     font = DictionaryObject(
@@ -37,7 +44,7 @@ def pdf(pages: Sequence[str], *, chapters: Sequence[str] = (), password: str | N
     for number, chapter in enumerate(chapters):
         writer.add_outline_item(title=chapter, page_number=number)
     if password is not None:
-        writer.encrypt(password, algorithm="RC4-128")
+        writer.encrypt(password, algorithm=algorithm)
     target = io.BytesIO()
     writer.write(target)
     return target.getvalue()

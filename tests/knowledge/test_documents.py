@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +130,33 @@ def test_a_pdf_that_cannot_be_read_is_named(read: Reader, content: bytes, messag
         read("manual.pdf", content)
     assert caught.value.path.name == "manual.pdf"
     assert caught.value.hint
+
+
+_WITHOUT_AES = """
+import sys
+sys.modules["cryptography"] = sys.modules["Crypto"] = None
+from pathlib import Path
+from agentkit.errors import BotFileError
+from agentkit.knowledge.pdf_text import pdf_blocks
+try:
+    pdf_blocks(sys.stdin.buffer.read(), Path("manual.pdf"))
+except BotFileError as problem:
+    print(problem)
+"""
+
+
+def test_an_encrypted_pdf_is_named_where_the_package_that_could_open_it_is_missing() -> None:
+    content = pdf(["secret"], password="", algorithm="AES-256")
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_AES], input=content, capture_output=True, check=True
+    )
+    assert b"is encrypted" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["utf-16", "utf-16le", "UTF-16BE"])
+def test_a_page_that_can_be_read_in_ascii_is_not_in_utf_16_whatever_it_says(read: Reader, name: str) -> None:
+    page = f'<meta charset="{name}"><p>Café – 5 €'.encode()
+    assert passages(read("page.html", page)) == [("", "Café – 5 €")]
 
 
 def test_a_pdf_without_a_password_to_read_it_is_read(read: Reader) -> None:

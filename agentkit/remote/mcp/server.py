@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -156,7 +157,7 @@ def _answered(
         tool = StaticToolset(offer.tools()).get(params.name)
     except ToolRetry as problem:
         return _failed(str(problem))
-    context = replace(offer.context, call_id=f"mcp-{id(cancelled):x}", cancelled=cancelled)
+    context = replace(offer.context, call_id=f"mcp-{secrets.token_hex(12)}", cancelled=cancelled)
     return _result(run_call(tool, ToolCall(id=context.call_id, name=tool.name, arguments=arguments), context))
 
 

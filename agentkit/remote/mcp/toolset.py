@@ -114,7 +114,8 @@ class McpToolset(Toolset):
         """
         self.tools()
         accepted = {n: seen for n, seen in self._seen.items() if names is None or n in names}
-        self._pins.accept(self._settings.identity, accepted)
+        if accepted:  # of a server that does not answer nothing is known, and nothing is accepted
+            self._pins.accept(self._settings.identity, accepted)
         self._is_stale = True
         return list(accepted)
 
@@ -152,7 +153,7 @@ class McpToolset(Toolset):
         except ToolServerError as failure:
             # A bot talks on without a server that is down, and looks again later.
             _logger.warning("%s", failure.message)
-            self._tools, self._problems = (), {"": failure.message}
+            self._tools, self._problems, self._seen = (), {"": failure.message}, {}
             self._is_stale, self._wait_until = True, time.monotonic() + _SECONDS_BEFORE_RETRY
             return
         wanted = [each for each in offered if not self._settings.tools or each.name in self._settings.tools]
@@ -211,9 +212,8 @@ class McpToolset(Toolset):
         """Refuse a tool that is not any more what was accepted: its server was started anew, or has just said so."""
         self.tools()
         if name in self._problems or name not in self._seen:
-            raise ToolFailed(
-                self._problems.get(name, f"the server {self.name} has no tool called {name} any more")
-            )
+            gone = self._problems.get("", f"the server {self.name} has no tool called {name} any more")
+            raise ToolFailed(self._problems.get(name, gone))
 
     def _made(self, name: str, description: str, schema: Any, run: Any) -> Tool:
         return foreign_tool(

@@ -239,8 +239,8 @@ class _Reader:
                 return {}
             return self._inlined(self._resolved(node), (*above, reference))
         result = {key: self._inlined(each, above) for key, each in node.items()}
-        if result.pop("nullable", None) is True and isinstance(result.get("type"), str):
-            inner = {key: each for key, each in result.items() if key != "description"}
+        if result.get("nullable") is True and isinstance(result.get("type"), str):
+            inner = {key: each for key, each in result.items() if key not in ("description", "nullable")}
             return {k: result[k] for k in ("description",) if k in result} | {
                 "anyOf": [inner, {"type": "null"}]
             }

@@ -1,6 +1,7 @@
 """An MCP server that misbehaves, written without the SDK, which would not let it.
 
-Run as a program: `odd_server.py MODE [FILE]`. FILE, where given, holds the list of its tools as JSON.
+Run as a program: `odd_server.py MODE [FILE]`. FILE, where given, holds the list of its tools as JSON; once it is gone
+the server does not list them any more.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def main() -> None:
                         "serverInfo": {"name": "odd", "version": "1"},
                     },
                 )
+            case "tools/list" if len(sys.argv) > 2 and not Path(sys.argv[2]).exists():
+                send({"id": request["id"], "error": {"code": -32603, "message": "no list today"}})
             case "tools/list":
                 answer(request, {"tools": tools()})
             case "tools/call":

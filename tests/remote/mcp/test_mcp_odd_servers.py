@@ -169,6 +169,28 @@ def test_a_server_that_comes_back_with_another_tool_is_not_called(listed: Path) 
         assert "says something else of itself" in text_of(result)
 
 
+def test_a_server_that_comes_back_and_does_not_say_what_it_offers_is_not_called(listed: Path) -> None:
+    with closing(McpToolset("odd", settings("leaves", listed))) as toolset:
+        tool_before = get_tool(toolset, "odd_look_up")
+        assert "did not run look_up" in text_of(call(toolset))
+        listed.unlink()
+        made = ToolCall(id="2", name="odd_look_up", arguments={"word": "oak"})
+        result = run_call(tool_before, made, ToolContext(user_id="ann"))
+        assert result.status == "failed"
+        assert "did not list its tools: no list today" in text_of(result)
+
+
+def test_nothing_is_accepted_of_a_server_that_does_not_answer(listed: Path) -> None:
+    pins = Pins()
+    offered = listed.read_text("utf-8")
+    listed.unlink()
+    with closing(McpToolset("odd", settings("fine", listed), pins=pins)) as toolset:
+        assert toolset.accept() == []
+    listed.write_text(offered, "utf-8")
+    with closing(McpToolset("odd", settings("fine", listed), pins=pins)) as toolset:
+        assert names(toolset) == ["odd_look_up"], "it is new, and taken as it is"
+
+
 @pytest.mark.parametrize(
     ("tools", "switched_off"),
     [
@@ -294,3 +316,23 @@ def test_a_closed_toolset_says_so() -> None:
     toolset.close()
     with pytest.raises(ToolServerError, match="was closed"):
         toolset.connection.tools()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"properties": None},
+        {"properties": {"word": {"minLength": "x"}}},
+        {"properties": {"word": {"anyOf": {"type": "string"}}}},
+        {"properties": {"word": {"type": {"a": 1}}}},
+    ],
+)
+def test_a_schema_whose_keywords_are_malformed_switches_off_its_tool_alone(
+    listed: Path, damage: dict[str, object]
+) -> None:
+    write(
+        listed, [entry("look_up", "Looks something up."), entry("broken", "Is broken.", {**SCHEMA, **damage})]
+    )
+    with closing(McpToolset("odd", settings("fine", listed))) as toolset:
+        assert names(toolset) == ["odd_look_up"]
+        assert "its schema says" in toolset.problems["broken"]

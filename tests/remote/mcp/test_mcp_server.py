@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import shlex
@@ -255,3 +256,16 @@ def test_a_call_that_the_client_gives_up_is_told_to_stop() -> None:
 
     use(server_of(offer(None, [slow, listed])), question)
     assert STOPPED.wait(10)
+
+
+def test_no_two_calls_have_the_same_idempotency_key() -> None:
+    @tool(effect="read")
+    def key(context: ToolContext) -> str:
+        """The key of this call."""
+        gc.collect()  # what earlier calls held is free to be used again
+        return context.idempotency_key
+
+    async def question(client: Client) -> set[str]:
+        return {(await client.call_tool("key", {})).content[0].text for _ in range(5)}  # type: ignore[union-attr]
+
+    assert len(use(server_of(offer(None, [key])), question)) == 5

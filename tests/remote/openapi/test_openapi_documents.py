@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import ipaddress
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +179,13 @@ def test_dates_and_nulls_of_yaml_and_of_older_versions_are_understood(tmp_path: 
     assert argument["anyOf"][0]["enum"] == ["2026-11-27", "b"]
 
 
+def test_an_argument_may_be_called_nullable(tmp_path: Path) -> None:
+    fields = {"type": "object", "properties": {"nullable": {"type": "boolean"}, "name": {"type": "string"}}}
+    body = {"requestBody": {"content": {"application/json": {"schema": fields}}}}
+    toolset = made(tmp_path, document({"/x": {"post": {"operationId": "x", "responses": OK, **body}}}))
+    assert list(get_tool(toolset, "api_x").spec.parameters["properties"]) == ["nullable", "name"]
+
+
 def test_an_operation_that_is_asked_for_and_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="has no operation 'nothing'"):
         made(tmp_path, document(get()), tools=["nothing"])
@@ -210,3 +219,38 @@ def test_which_addresses_may_be_reached(address: str, public: bool, private: boo
     number = ipaddress.ip_address(address)
     assert allowed_address(number, private=False) is public
     assert allowed_address(number, private=True) is private
+
+
+class _Echo(http.server.BaseHTTPRequestHandler):
+    """`/?ADDRESS` redirects there, any other path says the key that came along."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/?"):
+            self.send_response(302)
+            self.send_header("Location", self.path[2:])
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.headers.get("X-Key", "none").encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing on the terminal."""
+
+
+def test_a_redirect_to_another_port_of_the_host_does_not_take_the_headers_along() -> None:
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as one,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as other,
+    ):
+        for server in (one, other):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        first, second = (f"127.0.0.1:{server.server_port}" for server in (one, other))
+        access = HttpAccess([first, second], private=True)
+        texts = [
+            access.request("GET", f"http://{first}/?{to}", headers={"X-Key": "secret"}).text
+            for to in ("/said", f"http://{second}/said")
+        ]
+        one.shutdown()
+        other.shutdown()
+    assert texts == ["secret", "none"]

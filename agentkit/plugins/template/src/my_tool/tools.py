@@ -9,8 +9,8 @@ from pydantic import Field
 from agentkit import ToolRetry, tool
 
 
-# effect="read" (the default): it only looks. One that changes something has effect="write", one that sends
-# something out effect="egress"; then mark the arguments that decide whom or what it touches with Authority().
+# effect="read": it only looks. One that changes something has effect="write" (which a tool is taken for that does not
+# say), one that sends something out effect="egress"; then mark arguments that are only said with Content().
 @tool(effect="read")
 def my_tool(
     text: Annotated[str, Field(max_length=5000)],
