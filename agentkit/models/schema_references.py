@@ -28,6 +28,15 @@ def referred(reference: Any, document: Any) -> Any:
     return target
 
 
+def dangling(document: Any) -> str | None:
+    """A `$ref` that points at nothing within the document; None without one.
+
+    Args:
+        document: A schema, from its root.
+    """
+    return min((each for each in _references(document) if referred(each, document) is None), default=None)
+
+
 def circle(document: Any) -> str | None:
     """A `$ref` that leads back to itself without going into a value, so that it says nothing; None without one.
 

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, TypeAdapter
 from agentkit.errors import ConstraintUnsupported, ToolDefinitionError
 from agentkit.messages import ToolEffect, ToolSpec
 from agentkit.models.schema_check import violations
+from agentkit.models.schema_references import circle, dangling
 from agentkit.models.schema_support import enforceable
 from agentkit.tools import Tool
 from agentkit.tools.context import AUTHORITY_KEY
@@ -230,6 +231,9 @@ def _followed(schema: dict[str, Any], name: str) -> tuple[dict[str, Any], bool]:
     kind = {"type": schema["type"]} if isinstance(schema.get("type"), str) else {}
     about = {"description": schema["description"]} if "description" in schema else {}
     for each in (schema, {**kind, **about}):
+        # Its references are followed within the argument: what they do not reach there, they do not say.
+        if dangling(each) is not None or circle(each) is not None:
+            continue
         try:
             enforceable({"type": "object", "properties": {name: each}}, where=name)
         except ConstraintUnsupported:
