@@ -99,7 +99,9 @@ def _joining(
     chunk: ChunkRecord, around: list[ChunkRecord], covered: set[tuple[str, int]]
 ) -> list[ChunkRecord]:
     """Those of its neighbours that follow on it under the same heading and that no better passage holds yet."""
-    place = next(index for index, each in enumerate(around) if each.id == chunk.id)
+    place = next((index for index, each in enumerate(around) if each.id == chunk.id), None)
+    if place is None:  # somebody replaced its document meanwhile
+        return [chunk]
 
     def free(each: ChunkRecord) -> bool:
         return each.heading == chunk.heading and (each.document, each.seq) not in covered

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -11,9 +12,9 @@ import pytest
 from agentkit.errors import BotFileError, ModelError, RecordNotFound
 from agentkit.events import PassageFound
 from agentkit.knowledge import KnowledgeIndex
-from agentkit.knowledge.search import WORDS_WEIGHT
+from agentkit.knowledge.search import WORDS_WEIGHT, PassageSearch
 from agentkit.knowledge.vectors import ExactVectors, best_of
-from agentkit.store.protocol import NewChunk, NewDocument
+from agentkit.store.protocol import ChunkRecord, NewChunk, NewDocument
 from agentkit.store.sqlite_store import SqliteStore
 from agentkit.testing import HashingEncoder
 
@@ -119,6 +120,35 @@ def test_neighbours_under_the_same_heading_join_a_passage_once(
     assert source[first.start : first.end].split() == first.text.split()
     assert all("cherry" not in passage.text for passage in others)
     assert "another" not in first.text
+
+
+class Replacing:
+    """A table whose documents another process replaces between two looks of one search."""
+
+    def __init__(self, table: Any, replace: Callable[[], object]) -> None:
+        self._table = table
+        self._replace = replace
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def neighbours(self, chunk: ChunkRecord, reach: int) -> list[ChunkRecord]:
+        self._replace()
+        found: list[ChunkRecord] = self._table.neighbours(chunk, reach)
+        return found
+
+
+def test_what_was_found_is_given_though_its_document_is_replaced_meanwhile(
+    store: SqliteStore, knowledge: KnowledgeIndex, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.md"
+    path.write_text("# One\n\nthe berry is ripe\n")
+    knowledge.add([path])
+    path.write_text("# Two\n\nsomething else\n")
+    table: Any = Replacing(store.knowledge("shop"), lambda: knowledge.add([path]))
+    passages = PassageSearch(table, ExactVectors(table, ENCODER.id))
+    (found,) = passages.search(ENCODER.encode(["berry"])[0], "berry", 1, reach=1)
+    assert found.text == "the berry is ripe"
 
 
 def test_added_documents_stay_when_the_bots_own_change(knowledge: KnowledgeIndex, folder: Path) -> None:
