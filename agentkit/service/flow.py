@@ -24,6 +24,9 @@ RESERVED: Final = frozenset(
 )
 """Names that slots and results cannot have."""
 
+TAKEN_MEANINGS: Final = frozenset({"answer", "question", "none"})
+"""What a message may mean beside a flow; the generator chooses among these and the names of flows."""
+
 PATTERN_PREFIX: Final = "pattern_"
 """Flows with such a name are how the machine itself speaks; a bot's own takes the place of the one that ships."""
 
@@ -218,6 +221,15 @@ class Flow(Value):
     intents: tuple[str, ...] = ()
     slots: dict[Name, Slot] = Field(default_factory=dict)
     steps: tuple[Step, ...] = Field(min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_other_meaning(cls, name: str) -> str:
+        if name in TAKEN_MEANINGS:
+            raise ValueError(
+                f"a flow cannot be called `{name}`, which a message may mean by itself; say more of it"
+            )
+        return name
 
     @field_validator("slots")
     @classmethod

@@ -54,6 +54,7 @@ WRONG: Final = {
         "ask: Which?", "ask: Which?, validate: {tool: look_up_order, as: kind}", 5, "the name is taken",
     ),
     "a slot with the name of a setting": ("kind:", "language:", 4, "has a meaning of its own"),
+    "the name of another meaning": ("name: help", "name: question", 1, "a message may mean by itself"),
     "cancel outside of a pattern": ("- confirm: Really?", "- cancel\n  - confirm: Really?", 11, "only a pattern"),
 }  # fmt: skip
 
