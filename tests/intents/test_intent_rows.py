@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+import signal
 from pathlib import Path
 
 import pytest
@@ -62,21 +62,20 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(GOOD * 20_000)
-    done = threading.Event()
 
-    def append() -> None:
-        while not done.wait(0.001):
-            with path.open("ab") as stream:
-                stream.write(GOOD)
+    def append(_signal: int, _frame: object) -> None:
+        with path.open("ab") as stream:
+            stream.write(GOOD)
 
-    writer = threading.Thread(target=append)
-    writer.start()
+    # A timer of processor time: however busy the machine is, it fires in the middle of the reading.
+    before = signal.signal(signal.SIGVTALRM, append)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.002, 0.002)
     try:
         with pytest.raises(BotFileError, match="was changed while it was read") as caught:
             read_rows(path)
     finally:
-        done.set()
-        writer.join()
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
     assert caught.value.path == path
 
 
