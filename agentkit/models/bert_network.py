@@ -5,12 +5,15 @@
 
 The same numbers as transformers' `BertModel` to float32 rounding, with one matrix for queries, keys and values and no
 mask where nothing is padded. The layers are modules of their own: tuning trains the upper ones
-(`agentkit.intents.tuning`), and a tuned encoder goes on from the states of a lower one (`tuned_encoder`).
+(`agentkit.intents.tuning`), and a tuned encoder goes on from the states of a lower one (`tuned_encoder`). A layer that
+only computes has its weights laid out for that (`PackedLayer`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import platform
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import torch
@@ -23,6 +26,9 @@ _KNOWN: Final = {
     "add_cross_attention": (False,),
 }
 _FUSED: Final = ("query", "key", "value")
+_PRODUCTS: Final = ("qkv", "output", "up", "down")
+_ROWS: Final = 64
+"""Tokens that weights are laid out for: for one alone the layout would be another, for more it is the same."""
 
 
 class BertLayer(torch.nn.Module):
@@ -54,18 +60,82 @@ class BertLayer(torch.nn.Module):
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """[n, t, d] -> [n, t, d]; the mask [n, 1, 1, t] is True for tokens, None where nothing is padded."""
         n, t, d = hidden.shape
-        fused = F.linear(hidden, self.qkv_weight, self.qkv_bias)
+        fused = self._product("qkv", hidden)
         query, key, value = fused.view(n, t, 3, self._heads, d // self._heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)  # [n, heads, t, d/heads]
         mixed = mixed.transpose(1, 2).reshape(n, t, d)
-        hidden = self._normed(hidden, F.linear(mixed, self.output_weight, self.output_bias), "attention")
-        inner = F.gelu(F.linear(hidden, self.up_weight, self.up_bias))
-        return self._normed(hidden, F.linear(inner, self.down_weight, self.down_bias), "feed")
+        hidden = self._normed(hidden, self._product("output", mixed), "attention")
+        inner = self._product("up", hidden, gelu=True)
+        return self._normed(hidden, self._product("down", inner), "feed")
+
+    def _product(self, name: str, inputs: torch.Tensor, *, gelu: bool = False) -> torch.Tensor:
+        found = F.linear(inputs, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
+        return F.gelu(found) if gelu else found
 
     def _normed(self, hidden: torch.Tensor, change: torch.Tensor, norm: str) -> torch.Tensor:
         change = F.dropout(change, self.dropout, self.training)
         weight, bias = getattr(self, f"{norm}_norm_weight"), getattr(self, f"{norm}_norm_bias")
         return F.layer_norm(hidden + change, weight.shape, weight, bias, self._epsilon)
+
+
+class PackedLayer(BertLayer):
+    """A layer that is not trained: its weights lie as the products of oneDNN read them.
+
+    A message of ten tokens costs half (torch lays plain weights out anew in every product), a large batch a fifth less.
+    The numbers are float32, as they were; within `quick_products` a second copy in bfloat16 serves.
+
+    Args:
+        plain: The layer as it is trained and saved.
+    """
+
+    def __init__(self, plain: BertLayer) -> None:
+        named = {name: value.detach() for name, value in plain.named_parameters()}
+        weights = {name: named.pop(f"{name}_weight") for name in _PRODUCTS}
+        super().__init__(named, plain._heads, plain._epsilon)
+        own = {name: (_laid_out(weight), named[f"{name}_bias"]) for name, weight in weights.items()}
+        self._by_dtype = {torch.float32: own}
+
+    def plain(self) -> BertLayer:
+        """The layer that it was made of, bit for bit."""
+        weights = {name: value.detach().clone() for name, value in self.named_parameters()}
+        for name, (weight, _) in self._by_dtype[torch.float32].items():
+            weights[f"{name}_weight"] = weight.to_dense()
+        return BertLayer(weights, self._heads, self._epsilon)
+
+    def _product(self, name: str, inputs: torch.Tensor, *, gelu: bool = False) -> torch.Tensor:
+        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+        if dtype not in self._by_dtype:
+            own = self._by_dtype[torch.float32].items()
+            self._by_dtype[dtype] = {
+                part: (_laid_out(weight.to_dense().to(dtype)), bias.to(dtype)) for part, (weight, bias) in own
+            }
+        weight, bias = self._by_dtype[dtype][name]
+        after, kind = ("gelu", "none") if gelu else ("none", "")
+        product = torch.ops.mkldnn._linear_pointwise  # what torch's own compiler calls
+        found: torch.Tensor = product(inputs.to(dtype), weight, bias, after, [], kind)
+        return found
+
+
+def packed(layers: Iterable[Any]) -> torch.nn.ModuleList:
+    """Layers for computing only; as they are where torch cannot lay them out.
+
+    Args:
+        layers: Of `BertLayer`.
+    """
+    can = torch._C._has_mkldnn and platform.machine() in ("x86_64", "AMD64")
+    return torch.nn.ModuleList(PackedLayer(each) if can else each for each in layers).eval()
+
+
+def plain(layers: Iterable[Any]) -> torch.nn.ModuleList:
+    """Copies of layers as they are trained and saved."""
+    return torch.nn.ModuleList(
+        each.plain() if isinstance(each, PackedLayer) else copy.deepcopy(each) for each in layers
+    )
+
+
+def _laid_out(weight: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)
+    return found
 
 
 class BertNetwork(torch.nn.Module):
@@ -90,9 +160,9 @@ class BertNetwork(torch.nn.Module):
         self.register_buffer("norm_weight", weights["embeddings.LayerNorm.weight"].float())
         self.register_buffer("norm_bias", weights["embeddings.LayerNorm.bias"].float())
         heads = int(config["num_attention_heads"])
-        self.layers = torch.nn.ModuleList(
-            BertLayer(_of_layer(weights, index), heads, self._epsilon)
-            for index in range(int(config["num_hidden_layers"]))
+        layers = range(int(config["num_hidden_layers"]))
+        self.layers = packed(
+            torch.nn.ModuleList(BertLayer(_of_layer(weights, at), heads, self._epsilon) for at in layers)
         )
 
     def forward(

@@ -163,7 +163,7 @@ class TransformersEncoder:
         Raises:
             ModelRefused: The model is none whose layers are known here.
         """
-        import copy
+        from agentkit.models.bert_network import plain
 
         layers = getattr(self._model, "layers", None)
         if layers is None:
@@ -171,7 +171,7 @@ class TransformersEncoder:
                 f"The encoder {self.id} cannot be tuned: its layers are not those of BERT.",
                 hint="Tune `minilm-l6`, or train without --tune.",
             )
-        return copy.deepcopy(layers[layer:])
+        return plain(layers[layer:])
 
     @property
     def layers(self) -> int:

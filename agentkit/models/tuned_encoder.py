@@ -36,10 +36,12 @@ class TunedEncoder:
     """
 
     def __init__(self, base: TransformersEncoder, layers: Any, identity: str) -> None:
+        from agentkit.models.bert_network import packed
+
         self.id = identity
         self.dimension = base.dimension
         self._base = base
-        self._layers = layers.eval()
+        self._layers: Any = packed(layers)
         self._from = base.layers - len(layers)
         base.keep_states(self._from)
 
@@ -141,5 +143,7 @@ def _serialised(layers: Any) -> bytes:
     import torch
     from safetensors.torch import save
 
-    named = layers.state_dict().items()
+    from agentkit.models.bert_network import plain
+
+    named = plain(layers).state_dict().items()
     return bytes(save({name: value.detach().to(torch.bfloat16).contiguous() for name, value in named}))
