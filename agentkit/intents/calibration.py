@@ -12,7 +12,9 @@ from agentkit.intents.head import log_softmax
 from agentkit.intents.model import TrainingFigures
 from agentkit.intents.scope import (
     OUT_OF_SCOPE_SHARE,
+    USUAL,
     Gate,
+    Measure,
     best_threshold,
     choose_gate,
     columns,
@@ -40,7 +42,7 @@ class Seen:
     """What heads said of messages that they had not seen.
 
     Args:
-        measured: float32 [m, 4], all measures of `agentkit.intents.scope`.
+        measured: float32 [m, 5], all measures of `agentkit.intents.scope`.
         kind: [m], `IN_SCOPE`, `STRANGE` or `LEFT_OUT`.
         right: [m], in scope and its intent came first.
     """
@@ -78,7 +80,11 @@ class Seen:
 
 
 def fit_scope(
-    seen: Seen, max_wrong: float | None, *, stranger_costs: float = 1.0
+    seen: Seen,
+    max_wrong: float | None,
+    *,
+    stranger_costs: float = 1.0,
+    usual: tuple[Measure, ...] = USUAL,
 ) -> tuple[Gate, float, TrainingFigures]:
     """The gate, the threshold on its probability, and what both achieve on held-out messages.
 
@@ -87,6 +93,7 @@ def fit_scope(
         max_wrong: Share of accepted messages that may be wrong; None: the threshold at which refusals of what would be
             right and accepted strangers together cost least.
         stranger_costs: What an accepted stranger costs in needless refusals, where `max_wrong` is None.
+        usual: See `choose_gate`.
     """
     weight = seen.weights()
     inside, outside = seen.kind == IN_SCOPE, seen.kind != IN_SCOPE
@@ -97,7 +104,7 @@ def fit_scope(
         threshold = 0.5
         probability = gate.probability(columns(seen.measured, gate.measures))
     else:
-        gate, scores = choose_gate(seen.measured, inside.astype(numpy.float64), weight)
+        gate, scores = choose_gate(seen.measured, inside.astype(numpy.float64), weight, usual)
         probability = gate.probability(columns(seen.measured, gate.measures))
         if max_wrong is None:
             threshold = best_threshold(

@@ -7,6 +7,8 @@
 - `class_mean`: the similarity to the nearest mean of an intent (after Lee et al. 2018): the same, less led by one
   odd example.
 - `energy`: the log-sum-exp of the logits (Liu et al. 2020) also knows how strongly the head answers.
+- `stranger`: the same less the logit of out of scope, where that is a class of the head: what it learned from the
+  author's out-of-scope examples.
 
 A logistic regression joins those that validation chooses. It is fitted on messages that the measured head had not
 seen: held-out examples, the author's out-of-scope examples, and the examples of intents that were left out of
@@ -26,14 +28,17 @@ from agentkit.intents.head import log_softmax
 if TYPE_CHECKING:
     from agentkit.intents.head import Booleans, Doubles, Floats, Integers
 
-Measure: TypeAlias = Literal["probability", "nearest", "class_mean", "energy"]
+Measure: TypeAlias = Literal["probability", "nearest", "class_mean", "energy", "stranger"]
 """What is measured of a message; see the head of this module."""
 
 OUT_OF_SCOPE_SHARE: Final = 0.1
 """Share of all messages that is assumed to be out of scope: weighs a refusal against a wrong intent."""
 
 USUAL: Final[tuple[Measure, ...]] = ("probability", "nearest")
-"""Best without exception in the experiments; another choice must be clearly better on validation."""
+"""Best where the strangers are intents that a head was trained without: its energy is another then, and with it every
+threshold. Another choice must be clearly better on validation."""
+WITH_STRANGERS: Final[tuple[Measure, ...]] = ("nearest", "energy", "stranger")
+"""Best where the head is the one that is kept, and there are messages that the author calls out of scope."""
 CHOICES: Final[tuple[tuple[Measure, ...], ...]] = (
     USUAL,
     ("probability",),
@@ -42,14 +47,15 @@ CHOICES: Final[tuple[tuple[Measure, ...], ...]] = (
     ("energy",),
     ("probability", "class_mean"),
     ("probability", "nearest", "class_mean", "energy"),
+    WITH_STRANGERS,
 )
 CLEARLY: Final = 0.005
 """Gain in AUROC, beyond what chance gives, from which another choice than the usual one is taken: with a handful of
-examples one of seven choices always looks better."""
+examples one of so many choices always looks better."""
 MOST_COMPARED: Final = 4096
 """Examples that a message is compared with: more cost milliseconds and gain nothing."""
 
-_ALL: Final[tuple[Measure, ...]] = ("probability", "nearest", "class_mean", "energy")
+_ALL: Final[tuple[Measure, ...]] = ("probability", "nearest", "class_mean", "energy", "stranger")
 _PENALTY: Final = 3e-4
 _MOST_STEPS: Final = 100
 _RESAMPLES: Final = 30
@@ -123,11 +129,18 @@ def measure(
             columns.append(nearest_similarity(space, around.examples))
         elif name == "class_mean":
             columns.append(nearest_similarity(space, around.means))
+        elif name == "energy":
+            columns.append(_energy(logits[:, :intents]))
+        elif logits.shape[1] > intents:
+            columns.append(_energy(logits[:, :intents]) - logits[:, intents])
         else:
-            inside = logits[:, :intents]
-            most = inside.max(axis=1)
-            columns.append(most + numpy.log(numpy.exp(inside - most[:, None]).sum(axis=1)))
+            columns.append(numpy.zeros(len(logits), dtype=numpy.float32))
     return numpy.stack(columns, axis=1).astype(numpy.float32)
+
+
+def _energy(logits: Floats) -> Floats:
+    most = logits.max(axis=1)
+    return numpy.asarray(most + numpy.log(numpy.exp(logits - most[:, None]).sum(axis=1)))
 
 
 def nearest_similarity(vectors: Floats, examples: Floats) -> Floats:
@@ -139,17 +152,20 @@ def nearest_similarity(vectors: Floats, examples: Floats) -> Floats:
     return numpy.concatenate(parts) if parts else numpy.zeros(0, dtype=numpy.float32)
 
 
-def choose_gate(measured: Floats, in_scope: Doubles, weight: Doubles) -> tuple[Gate, dict[str, float]]:
+def choose_gate(
+    measured: Floats, in_scope: Doubles, weight: Doubles, usual: tuple[Measure, ...] = USUAL
+) -> tuple[Gate, dict[str, float]]:
     """The gate of the choice that tells best what is in scope, and the AUROC of each choice.
 
     Args:
-        measured: float32 [n, 4], all measures of messages that the head had not seen.
+        measured: float32 [n, 5], all measures of messages that the head had not seen.
         in_scope: 1 for a message in scope, 0 for one that is not; [n].
         weight: Weight of each message, [n]; sums to 1.
+        usual: What is taken unless another choice is clearly better.
     """
     gates: list[Gate] = []
     scores: dict[str, float] = {}
-    for choice in CHOICES:
+    for choice in (usual, *(each for each in CHOICES if each != usual)):
         gate = fit_gate(columns(measured, choice), in_scope, weight, choice)
         gates.append(gate)
         found = gate.probability(columns(measured, choice))
@@ -167,7 +183,7 @@ def _standard_error(area: float, in_scope: Doubles) -> float:
 
 
 def columns(measured: Floats, measures: Sequence[Measure]) -> Floats:
-    """The columns of some measures out of all four."""
+    """The columns of some measures out of all five."""
     return measured[:, [_ALL.index(name) for name in measures]]
 
 

@@ -29,7 +29,7 @@ from agentkit.intents.examples import IntentExample
 from agentkit.intents.features import Features
 from agentkit.intents.head import Head, fit_head
 from agentkit.intents.model import IntentModel
-from agentkit.intents.scope import Surroundings, measure
+from agentkit.intents.scope import USUAL, WITH_STRANGERS, Measure, Surroundings, measure
 from agentkit.intents.training_data import FOLDS, TrainingData, arrange, hash_of
 
 if TYPE_CHECKING:
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 _STRENGTHS: Final = (6.0, 30.0)
 _LEXICAL_WEIGHTS: Final = (0.0, 0.5)
 ENOUGH_STRANGERS: Final = 30
-"""Out-of-scope validation messages that make left-out intents needless as strangers."""
+"""Out-of-scope validation messages from which the head that is kept is measured, and none that left intents out."""
 
 _ROUGH: Final = 1e-4  # precision of the heads that only serve to choose
 _SEED: Final = 0
+_NEVER: Final = numpy.float32(-30.0)  # logit of an intent that is taken away
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,8 @@ def train(
     """
     data = arrange(examples, vectors, validation)
     chosen = choose(data)
-    gate, threshold, figures = fit_scope(seen_by(data, chosen), max_wrong)
+    seen, usual = seen_by(data, chosen)
+    gate, threshold, figures = fit_scope(seen, max_wrong, usual=usual)
     mask = data.trainable
     read = data.rows.read(chosen.lexical_weight)
     head = fit_head(read[mask], data.rows.targets[mask], data.classes, chosen.strength, chosen.heads[0])
@@ -175,18 +177,19 @@ def _on_folds(data: TrainingData, strength: float, weight: float, starts: list[H
     return Chosen(strength, weight, heads, numpy.concatenate(logits), targets[where], where)
 
 
-def seen_by(data: TrainingData, chosen: Chosen) -> Seen:
-    """Held-out messages as a head that had not seen them measures them, strangers among them."""
+def seen_by(data: TrainingData, chosen: Chosen) -> tuple[Seen, tuple[Measure, ...]]:
+    """Held-out messages as a head that had not seen them measures them, strangers among them; the usual measures."""
     if data.validation is None:
-        return _with_left_out_intents(data, chosen)
+        return _with_left_out_intents(data, chosen), USUAL
     part = data.validation
-    head, read = chosen.heads[0], part.read(chosen.lexical_weight)
+    logits = chosen.heads[0].logits(part.read(chosen.lexical_weight))
     around = Surroundings.of(data.rows.vectors, data.rows.targets, data.intents)
-    seen = look(head.logits(read), part.targets, data.intents, part.vectors, around)
+    seen = look(logits, part.targets, data.intents, part.vectors, around)
     if int((seen.kind == STRANGE).sum()) >= ENOUGH_STRANGERS:
-        return seen
+        others = without_their_intent(logits, part.vectors, data.rows.vectors, data)
+        return Seen.joined([seen, others]), WITH_STRANGERS
     others = _with_left_out_intents(data, chosen)
-    return Seen.joined([seen, others.only(others.kind != IN_SCOPE)])
+    return Seen.joined([seen, others.only(others.kind != IN_SCOPE)]), USUAL
 
 
 def look(logits: Floats, targets: Integers, intents: int, space: Floats, around: Surroundings) -> Seen:
@@ -203,6 +206,35 @@ def look(logits: Floats, targets: Integers, intents: int, space: Floats, around:
     right = (logits[:, :intents].argmax(axis=1) == targets) & inside
     kind = numpy.where(inside, IN_SCOPE, STRANGE)
     return Seen(measure(logits, intents, space, around), kind, right)
+
+
+def without_their_intent(logits: Floats, space: Floats, known: Floats, data: TrainingData) -> Seen:
+    """The validation messages as strangers: what is measured of each where its own intent is taken away.
+
+    A head that was taught the intent is farther from such a message than from a true stranger, but which measures tell
+    what comes close to the other intents shows all the same, and no training is needed.
+
+    Args:
+        logits: float32 [m, classes], of the validation messages.
+        space: float32 [m, d], their unit vectors.
+        known: float32 [n, d], those of the examples.
+        data: Both, with their intents.
+    """
+    assert data.validation is not None
+    targets, intents = data.validation.targets, data.intents
+    means = Surroundings.of(known, data.rows.targets, intents).means
+    rows = [measure(logits[:0], intents, space[:0], Surroundings(known, means))]
+    for intent in numpy.unique(targets[targets < intents]) if intents > 1 else ():
+        asked = targets == intent
+        others = data.rows.targets != intent
+        around = Surroundings.of(known[others], data.rows.targets[others], intents)
+        without = Surroundings(around.examples, numpy.delete(means, intent, axis=0))
+        changed = logits[asked].copy()
+        changed[:, intent] = _NEVER
+        rows.append(measure(changed, intents, space[asked], without))
+    measured = numpy.concatenate(rows)
+    kind = numpy.full(len(measured), LEFT_OUT)
+    return Seen(measured, kind, numpy.zeros(len(measured), dtype=bool))
 
 
 def _with_left_out_intents(data: TrainingData, chosen: Chosen) -> Seen:

@@ -13,21 +13,14 @@ from typing import TYPE_CHECKING, Final
 import numpy
 
 from agentkit.errors import ConfigurationError, ModelRefused
-from agentkit.intents.calibration import (
-    LEFT_OUT,
-    STRANGE,
-    Seen,
-    cross_entropy,
-    fit_scope,
-    fit_temperature,
-)
+from agentkit.intents.calibration import STRANGE, Seen, cross_entropy, fit_scope, fit_temperature
 from agentkit.intents.embedding import embed
 from agentkit.intents.examples import IntentExample
 from agentkit.intents.features import Features
 from agentkit.intents.head import Head
 from agentkit.intents.model import IntentModel
-from agentkit.intents.scope import Surroundings, measure
-from agentkit.intents.training import ENOUGH_STRANGERS, Chosen, choose, look
+from agentkit.intents.scope import USUAL, WITH_STRANGERS, Surroundings
+from agentkit.intents.training import ENOUGH_STRANGERS, Chosen, choose, look, without_their_intent
 from agentkit.intents.training_data import TrainingData, arrange, hash_of, split_off
 from agentkit.models.progress import Silent
 
@@ -42,7 +35,6 @@ _SHARES: Final = (0.25, 0.5, 0.75, 1.0)  # of the tuned head in the sum of both
 # What an accepted stranger costs in needless refusals: tuned layers are surer of what they know, and evidence and
 # tools can still turn a stranger away, but nothing undoes a refusal. Chosen on validation messages (`dev/log.md`).
 _STRANGER_COSTS: Final = 0.35
-_NEVER: Final = numpy.float32(-30.0)  # logit of an intent that is taken away
 
 
 def train_tuned(
@@ -155,9 +147,10 @@ def _joined(
     _, known = features.read([each.text for each in kept], data.rows.vectors)
     around = Surroundings.of(known, data.rows.targets, data.intents)
     seen = look(logits, targets, data.intents, space, around)
-    if int((seen.kind == STRANGE).sum()) < ENOUGH_STRANGERS and data.intents > 1:
-        seen = Seen.joined([seen, _without_their_intent(logits, space, known, data)])
-    gate, threshold, figures = fit_scope(seen, max_wrong, stranger_costs=_STRANGER_COSTS)
+    enough = int((seen.kind == STRANGE).sum()) >= ENOUGH_STRANGERS
+    seen = Seen.joined([seen, without_their_intent(logits, space, known, data)])
+    usual = WITH_STRANGERS if enough else USUAL
+    gate, threshold, figures = fit_scope(seen, max_wrong, stranger_costs=_STRANGER_COSTS, usual=usual)
     right = logits[inside][:, : data.intents].argmax(axis=1) == targets[inside]
     return IntentModel(
         labels=data.labels,
@@ -195,27 +188,3 @@ def _side_by_side(
         numpy.vstack([frozen.weight * one, tuned.head.weight * other]),
         frozen.bias * one + tuned.head.bias * other,
     )
-
-
-def _without_their_intent(logits: Floats, space: Floats, known: Floats, data: TrainingData) -> Seen:
-    """The validation messages as strangers: what is measured of each where its own intent is taken away.
-
-    The tuned layers have been taught the intent all the same, so such a message is farther from the others than a true
-    stranger: out-of-scope examples of the author are better.
-    """
-    assert data.validation is not None
-    targets = data.validation.targets
-    intents = data.intents
-    means = Surroundings.of(known, data.rows.targets, intents).means
-    rows: list[Floats] = []
-    for intent in numpy.unique(targets[targets < intents]):
-        asked = targets == intent
-        others = data.rows.targets != intent
-        around = Surroundings.of(known[others], data.rows.targets[others], intents)
-        without = Surroundings(around.examples, numpy.delete(means, intent, axis=0))
-        changed = logits[asked].copy()
-        changed[:, intent] = _NEVER
-        rows.append(measure(changed, intents, space[asked], without))
-    measured = numpy.concatenate(rows)
-    kind = numpy.full(len(measured), LEFT_OUT)
-    return Seen(measured, kind, numpy.zeros(len(measured), dtype=bool))

@@ -166,14 +166,15 @@ class BertNetwork(torch.nn.Module):
         )
 
     def forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, keep: int | None = None
+        self, ids: torch.Tensor, mask: torch.Tensor, keep: int | None = None, *, stop: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Run all layers.
+        """Run the layers.
 
         Args:
             ids: Token ids, [n, t].
             mask: 1 for a token, 0 for padding, [n, t].
             keep: After how many layers the states are wanted, too.
+            stop: Whether no layer behind these is wanted.
 
         Returns:
             The last states [n, t, d], and those after `keep` layers.
@@ -182,7 +183,7 @@ class BertNetwork(torch.nn.Module):
         hidden = F.layer_norm(hidden, self.norm_weight.shape, self.norm_weight, self.norm_bias, self._epsilon)
         kept = hidden if keep == 0 else None
         attended = attention_mask(mask)
-        for number, layer in enumerate(self.layers, start=1):
+        for number, layer in enumerate(self.layers[:keep] if stop else self.layers, start=1):
             hidden = layer(hidden, attended)
             if number == keep:
                 kept = hidden

@@ -28,9 +28,9 @@ class ForeignNetwork(torch.nn.Module):
         self.model = model
 
     def forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, keep: int | None = None
+        self, ids: torch.Tensor, mask: torch.Tensor, keep: int | None = None, *, stop: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """See `BertNetwork`."""
+        """See `BertNetwork`; it never stops before its end."""
         output = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=keep is not None)
         return output.last_hidden_state, output.hidden_states[keep] if keep is not None else None
 

@@ -152,7 +152,7 @@ class TransformersEncoder:
         for batch in _batches(encodings):
             with self._lock:
                 chosen = [encodings[key] for key in batch]
-                _, kept, _ = self._run(chosen, layer)
+                _, kept, _ = self._run(chosen, layer, stop=True)
                 for row, key in enumerate(batch):
                     found[key] = kept[row, : len(chosen[row].ids)].clone()
         return [found[key] for key in keys]
@@ -223,7 +223,7 @@ class TransformersEncoder:
         return list(unit.numpy())
 
     def _run(
-        self, encodings: Sequence[Encoding], keep: int | None
+        self, encodings: Sequence[Encoding], keep: int | None, *, stop: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The last states, those after `keep` layers, and the mask of one batch."""
         import torch
@@ -237,7 +237,7 @@ class TransformersEncoder:
             ids[row, : len(encoding.ids)] = torch.tensor(encoding.ids)
             mask[row, : len(encoding.ids)] = 1
         with torch.inference_mode():
-            hidden, kept = self._model(ids, mask, keep)
+            hidden, kept = self._model(ids, mask, keep, stop=stop)
         return hidden, hidden if kept is None else kept, mask
 
 
