@@ -6,7 +6,16 @@ import numpy
 import pytest
 
 from agentkit.intents.head import Head, fit_head, log_softmax
-from agentkit.intents.scope import USUAL, best_threshold, fit_gate
+from agentkit.intents.scope import (
+    CHOICES,
+    USUAL,
+    WITH_STRANGERS,
+    Surroundings,
+    best_threshold,
+    choose_gate,
+    fit_gate,
+    measure,
+)
 
 
 def loss_of(head: Head, vectors: numpy.ndarray, targets: numpy.ndarray, strength: float) -> float:
@@ -61,6 +70,32 @@ def test_the_gate_ranks_what_is_certain_above_what_is_not() -> None:
     probability = gate.probability(measures)
     assert probability[:3].min() > 0.9
     assert probability[3:].max() < 0.1
+
+
+def test_what_the_head_calls_out_of_scope_counts_against_a_message() -> None:
+    logits = numpy.array([[4.0, 0, 0], [4, 0, 3], [4, 0, 9]], dtype=numpy.float32)
+    space = numpy.eye(3, dtype=numpy.float32)
+    around = Surroundings(space, space[:2])
+    first, second, third = measure(logits, 2, space, around, ["stranger"])[:, 0]
+    assert first - second == pytest.approx(3.0)
+    assert second - third == pytest.approx(6.0)
+    assert not measure(
+        logits[:, :2], 2, space, around, ["stranger"]
+    ).any()  # no such class: it decides nothing
+
+
+def test_another_choice_of_measures_must_be_clearly_better_than_the_usual_one() -> None:
+    random = numpy.random.default_rng(0)
+    inside = numpy.repeat([1.0, 0.0], 200)
+    noise = random.normal(size=(400, 5))
+    # The last measure tells nearly everything, the others a little.
+    measured = (noise + inside[:, None] * [0.5, 0.5, 0.5, 0.5, 5.0]).astype(numpy.float32)
+    weight = numpy.full(400, 1 / 400)
+    gate, scores = choose_gate(measured, inside, weight)
+    assert gate.measures == WITH_STRANGERS
+    assert len(scores) == len(CHOICES)
+    equal = numpy.tile(measured[:, :1], 5)
+    assert choose_gate(equal, inside, weight, ("nearest",))[0].measures == ("nearest",)
 
 
 def test_a_measure_that_never_varies_decides_nothing() -> None:
