@@ -13,8 +13,8 @@ from agentkit.intents.model import TrainingFigures
 from agentkit.intents.scope import (
     OUT_OF_SCOPE_SHARE,
     USUAL,
+    WITH_STRANGERS,
     Gate,
-    Measure,
     best_threshold,
     choose_gate,
     columns,
@@ -84,7 +84,7 @@ def fit_scope(
     max_wrong: float | None,
     *,
     stranger_costs: float = 1.0,
-    usual: tuple[Measure, ...] = USUAL,
+    enough_strangers: bool = False,
 ) -> tuple[Gate, float, TrainingFigures]:
     """The gate, the threshold on its probability, and what both achieve on held-out messages.
 
@@ -93,10 +93,12 @@ def fit_scope(
         max_wrong: Share of accepted messages that may be wrong; None: the threshold at which refusals of what would be
             right and accepted strangers together cost least.
         stranger_costs: What an accepted stranger costs in needless refusals, where `max_wrong` is None.
-        usual: See `choose_gate`.
+        enough_strangers: Whether the head that is kept measured enough messages that the author calls out of scope.
+            They alone set the threshold then; those whose intent was taken away only help to fit the gate.
     """
     weight = seen.weights()
     inside, outside = seen.kind == IN_SCOPE, seen.kind != IN_SCOPE
+    judged = seen.only(seen.kind != LEFT_OUT) if enough_strangers else seen
     scores: dict[str, float] = {}
     if inside.sum() < 2 or not outside.any():
         similarity = columns(seen.measured, ("nearest",))[outside]
@@ -104,14 +106,10 @@ def fit_scope(
         threshold = 0.5
         probability = gate.probability(columns(seen.measured, gate.measures))
     else:
+        usual = WITH_STRANGERS if enough_strangers else USUAL
         gate, scores = choose_gate(seen.measured, inside.astype(numpy.float64), weight, usual)
         probability = gate.probability(columns(seen.measured, gate.measures))
-        if max_wrong is None:
-            threshold = best_threshold(
-                probability, numpy.where(inside, weight * seen.right, -stranger_costs * weight)
-            )
-        else:
-            threshold = threshold_for_risk(probability, seen.right, weight, max_wrong)
+        threshold = _threshold(gate, judged, max_wrong, stranger_costs)
     accepted = probability >= threshold
     return (
         gate,
@@ -123,10 +121,20 @@ def fit_scope(
             out_of_scope_declined=_share(~accepted, seen.kind == STRANGE),
             left_out_declined=_share(~accepted, seen.kind == LEFT_OUT),
             scores=scores,
-            curve=risk_coverage(probability, seen.right, weight),
+            curve=risk_coverage(
+                gate.probability(columns(judged.measured, gate.measures)), judged.right, judged.weights()
+            ),
             max_wrong=max_wrong,
         ),
     )
+
+
+def _threshold(gate: Gate, judged: Seen, max_wrong: float | None, stranger_costs: float) -> float:
+    probability, weight = gate.probability(columns(judged.measured, gate.measures)), judged.weights()
+    if max_wrong is not None:
+        return threshold_for_risk(probability, judged.right, weight, max_wrong)
+    gain = numpy.where(judged.kind == IN_SCOPE, weight * judged.right, -stranger_costs * weight)
+    return best_threshold(probability, gain)
 
 
 def fit_temperature(logits: Floats, targets: Integers) -> float:

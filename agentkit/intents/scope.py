@@ -106,7 +106,7 @@ class Surroundings:
         sums = numpy.zeros((intents, vectors.shape[1]), dtype=numpy.float32)
         numpy.add.at(sums, targets, vectors)
         length = numpy.linalg.norm(sums, axis=1, keepdims=True)
-        return cls(vectors[_spread(targets)], sums / numpy.maximum(length, numpy.float32(1e-9)))
+        return cls(vectors[spread(targets)], sums / numpy.maximum(length, numpy.float32(1e-9)))
 
 
 def measure(
@@ -282,8 +282,8 @@ def _curve(probability: Doubles, right: Booleans, weight: Doubles) -> tuple[Inte
     return order, accepted / max(float(weight.sum()), 1e-12), wrong / numpy.maximum(accepted, 1e-12)
 
 
-def _spread(targets: Integers) -> Integers:
-    """Rows of at most `MOST_COMPARED` examples, as even over the intents as they allow; sorted."""
+def spread(targets: Integers) -> Integers:
+    """Rows of at most `MOST_COMPARED` examples with targets [n], as even over the intents as they allow; sorted."""
     if len(targets) <= MOST_COMPARED:
         return numpy.arange(len(targets))
     random = numpy.random.default_rng(0)

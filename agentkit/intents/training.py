@@ -29,7 +29,7 @@ from agentkit.intents.examples import IntentExample
 from agentkit.intents.features import Features
 from agentkit.intents.head import Head, fit_head
 from agentkit.intents.model import IntentModel
-from agentkit.intents.scope import USUAL, WITH_STRANGERS, Measure, Surroundings, measure
+from agentkit.intents.scope import Surroundings, measure, spread
 from agentkit.intents.training_data import FOLDS, TrainingData, arrange, hash_of
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def train(
     """
     data = arrange(examples, vectors, validation)
     chosen = choose(data)
-    seen, usual = seen_by(data, chosen)
-    gate, threshold, figures = fit_scope(seen, max_wrong, usual=usual)
+    seen, enough = seen_by(data, chosen)
+    gate, threshold, figures = fit_scope(seen, max_wrong, enough_strangers=enough)
     mask = data.trainable
     read = data.rows.read(chosen.lexical_weight)
     head = fit_head(read[mask], data.rows.targets[mask], data.classes, chosen.strength, chosen.heads[0])
@@ -177,19 +177,20 @@ def _on_folds(data: TrainingData, strength: float, weight: float, starts: list[H
     return Chosen(strength, weight, heads, numpy.concatenate(logits), targets[where], where)
 
 
-def seen_by(data: TrainingData, chosen: Chosen) -> tuple[Seen, tuple[Measure, ...]]:
-    """Held-out messages as a head that had not seen them measures them, strangers among them; the usual measures."""
+def seen_by(data: TrainingData, chosen: Chosen) -> tuple[Seen, bool]:
+    """Held-out messages as a head that had not seen them measures them, and whether there are enough strangers among
+    them for `fit_scope`."""
     if data.validation is None:
-        return _with_left_out_intents(data, chosen), USUAL
+        return _with_left_out_intents(data, chosen), False
     part = data.validation
     logits = chosen.heads[0].logits(part.read(chosen.lexical_weight))
     around = Surroundings.of(data.rows.vectors, data.rows.targets, data.intents)
     seen = look(logits, part.targets, data.intents, part.vectors, around)
     if int((seen.kind == STRANGE).sum()) >= ENOUGH_STRANGERS:
         others = without_their_intent(logits, part.vectors, data.rows.vectors, data)
-        return Seen.joined([seen, others]), WITH_STRANGERS
+        return Seen.joined([seen, others]), True
     others = _with_left_out_intents(data, chosen)
-    return Seen.joined([seen, others.only(others.kind != IN_SCOPE)]), USUAL
+    return Seen.joined([seen, others.only(others.kind != IN_SCOPE)]), False
 
 
 def look(logits: Floats, targets: Integers, intents: int, space: Floats, around: Surroundings) -> Seen:
@@ -222,13 +223,15 @@ def without_their_intent(logits: Floats, space: Floats, known: Floats, data: Tra
     """
     assert data.validation is not None
     targets, intents = data.validation.targets, data.intents
-    means = Surroundings.of(known, data.rows.targets, intents).means
-    rows = [measure(logits[:0], intents, space[:0], Surroundings(known, means))]
+    around = Surroundings.of(known, data.rows.targets, intents)
+    examples_of = data.rows.targets[data.in_scope]
+    examples_of = examples_of[spread(examples_of)]
+    rows = [measure(logits[:0], intents, space[:0], around)]
     for intent in numpy.unique(targets[targets < intents]) if intents > 1 else ():
         asked = targets == intent
-        others = data.rows.targets != intent
-        around = Surroundings.of(known[others], data.rows.targets[others], intents)
-        without = Surroundings(around.examples, numpy.delete(means, intent, axis=0))
+        without = Surroundings(
+            around.examples[examples_of != intent], numpy.delete(around.means, intent, axis=0)
+        )
         changed = logits[asked].copy()
         changed[:, intent] = _NEVER
         rows.append(measure(changed, intents, space[asked], without))

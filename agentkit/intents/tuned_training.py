@@ -19,7 +19,7 @@ from agentkit.intents.examples import IntentExample
 from agentkit.intents.features import Features
 from agentkit.intents.head import Head
 from agentkit.intents.model import IntentModel
-from agentkit.intents.scope import USUAL, WITH_STRANGERS, Surroundings
+from agentkit.intents.scope import Surroundings
 from agentkit.intents.training import ENOUGH_STRANGERS, Chosen, choose, look, without_their_intent
 from agentkit.intents.training_data import TrainingData, arrange, hash_of, split_off
 from agentkit.models.progress import Silent
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _SHARES: Final = (0.25, 0.5, 0.75, 1.0)  # of the tuned head in the sum of both
 # What an accepted stranger costs in needless refusals: tuned layers are surer of what they know, and evidence and
 # tools can still turn a stranger away, but nothing undoes a refusal. Chosen on validation messages (`dev/log.md`).
-_STRANGER_COSTS: Final = 0.35
+_STRANGER_COSTS: Final = 0.3
 
 
 def train_tuned(
@@ -149,8 +149,9 @@ def _joined(
     seen = look(logits, targets, data.intents, space, around)
     enough = int((seen.kind == STRANGE).sum()) >= ENOUGH_STRANGERS
     seen = Seen.joined([seen, without_their_intent(logits, space, known, data)])
-    usual = WITH_STRANGERS if enough else USUAL
-    gate, threshold, figures = fit_scope(seen, max_wrong, stranger_costs=_STRANGER_COSTS, usual=usual)
+    gate, threshold, figures = fit_scope(
+        seen, max_wrong, stranger_costs=_STRANGER_COSTS, enough_strangers=enough
+    )
     right = logits[inside][:, : data.intents].argmax(axis=1) == targets[inside]
     return IntentModel(
         labels=data.labels,
