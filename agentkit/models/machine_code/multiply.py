@@ -24,6 +24,7 @@ from agentkit.models.machine_code.layout import (
 from agentkit.models.machine_code.writing import fields, indices, splat, spread
 
 _TILES: Final[dict[Instructions, tuple[int, ...]]] = {
+    "avx512bf16": (8, 4, 2, 1),
     "avx512vnni": (8, 4, 2, 1),
     "avxvnni": (4, 2, 1),
     "avx2": (4, 2, 1),
@@ -52,7 +53,7 @@ def _dots(instructions: Instructions) -> list[str]:
     head = (
         "define internal <16 x i32> @dot_{0}(<16 x i32> %sum, <64 x i8> %u, <64 x i8> %s) alwaysinline {{\n"
     )
-    if instructions == "avx512vnni":
+    if instructions in ("avx512bf16", "avx512vnni"):
         name = "@llvm.x86.avx512.vpdpbusd.512(<16 x i32>{0}, <64 x i8>{1}, <64 x i8>{2})"
         body = f"  %r = call <16 x i32> {name.format(' %sum', ' %u', ' %s')}\n  ret <16 x i32> %r\n}}"
         declared = "declare <16 x i32> " + name.format("", "", "")
