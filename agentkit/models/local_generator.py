@@ -172,6 +172,7 @@ class LocalGenerator(StateReading):
             forced_tokens=reply.forced,
             forward_passes=work.forward_passes,
             seconds=time.monotonic() - started,
+            computed_tokens=work.computed_tokens,
         )
         yield self._finished(request, reply, usage, limits.max_tokens)
 
@@ -195,6 +196,13 @@ class LocalGenerator(StateReading):
         *of_texts, call = scores
         texts = iter(of_texts)
         return tuple(next(texts) if ids else call for ids in options)
+
+    def seconds_of_a_pass(self, text: str) -> float:
+        """Seconds that one pass over a text takes by itself, nothing reused, nothing kept: the speed of this moment."""
+        tokens = self.codec.encode_text(text)
+        started = time.perf_counter()
+        self._open_engine().pass_over(tokens)
+        return time.perf_counter() - started
 
     def close(self) -> None:
         """See `Generator`."""

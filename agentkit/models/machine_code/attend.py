@@ -4,7 +4,7 @@
     attend:  queries x keys -> weights (softmax) x values -> [n, heads size] float32
 
 Query heads that share a key-value head are the rows of one product, as in `TorchAttention`. Keys are read 32 at a time
-and turned round, so that a vector holds one number of 16 keys; what was weighed before is scaled down when a much larger
+and turned round, so that a vector holds numbers of 16 keys; what was weighed before is scaled down when a much larger
 score comes (Milakov and Gimelshein 2018, arXiv 1805.02867; Dao et al. 2022, arXiv 2205.14135). Keys begin at position
 0 for every row, and what a row may not see adds exact zeros, so that a row is the same in any batch.
 """

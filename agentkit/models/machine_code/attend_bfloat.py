@@ -95,7 +95,8 @@ def pair_mix_text(rows: int) -> str:
         for r, v in every
     )
     sums = "\n".join(
-        f"  %m{r}.{v} = phi <16 x float> [%m{r}.{v}.first, %column], [%m{r}.{v}.next, %pair]" for r, v in every
+        f"  %m{r}.{v} = phi <16 x float> [%m{r}.{v}.first, %column], [%m{r}.{v}.next, %pair]"
+        for r, v in every
     )
     weights = "\n".join(
         f"  %p{r}.at = add i64 %k, {2 * KEYS * r}\n  %p{r}.p = getelementptr i16, ptr %scores, i64 %p{r}.at\n"
