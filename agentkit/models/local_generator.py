@@ -197,12 +197,9 @@ class LocalGenerator(StateReading):
         texts = iter(of_texts)
         return tuple(next(texts) if ids else call for ids in options)
 
-    def seconds_of_a_pass(self, text: str) -> float:
-        """Seconds that one pass over a text takes by itself, nothing reused, nothing kept: the speed of this moment."""
-        tokens = self.codec.encode_text(text)
-        started = time.perf_counter()
-        self._open_engine().pass_over(tokens)
-        return time.perf_counter() - started
+    def pass_over(self, text: str) -> None:
+        """One pass over a text by itself, nothing reused, nothing kept: its time is the speed of this moment."""
+        self._open_engine().pass_over(self.codec.encode_text(text))
 
     def close(self) -> None:
         """See `Generator`."""

@@ -156,8 +156,11 @@ class OwnEngine:
 
     def reference_pass(self) -> float | None:
         """See `Engine`."""
-        generator = self._generator
-        return generator.seconds_of_a_pass(REFERENCE) if isinstance(generator, LocalGenerator) else None
+        if not isinstance(self._generator, LocalGenerator):
+            return None
+        started = time.perf_counter()
+        self._generator.pass_over(REFERENCE)
+        return time.perf_counter() - started
 
     def peak_memory(self) -> int | None:
         """See `Engine`."""

@@ -54,7 +54,7 @@ def attend_text(instructions: Instructions) -> str:
         queries = _QUERIES
         pieces = [weigh_text(), FINISH]
         pieces += [text for count in tiles for text in (scores_text(count), mix_text(count))]
-    return "\n".join([BFLOAT, POWER, _turn(queries), transpose_text(), *pieces, _attend(tiles)])
+    return "\n".join([BFLOAT, POWER, _TURN + queries + _TURNED, transpose_text(), *pieces, _attend(tiles)])
 
 
 _HALVES: Final = "\n".join(
@@ -81,8 +81,7 @@ _SHORT_QUERIES: Final = """
   store <16 x i16> %q.high.short, ptr %q.high.p, align 2"""
 
 
-def _turn(put_queries: str) -> str:
-    return f"""
+_TURN: Final = f"""
 ; Rotate queries and keys of the tokens %first to %last - 1, and put keys and values away.
 define void @turn(ptr %job, i64 %first, i64 %last) {{
 entry:
@@ -151,7 +150,8 @@ number:
 query:
   %q.low = fmul <16 x float> %low.new, %by
   %q.high = fmul <16 x float> %high.new, %by
-{put_queries.strip(chr(10))}
+"""
+_TURNED: Final = """
   br label %number.end
 state:
   %s.low.p = getelementptr i16, ptr %kept, i64 %d
@@ -175,9 +175,7 @@ token.end:
   br i1 %t.more, label %token, label %done
 done:
   ret void
-}}"""
-
-
+}"""
 _ENTRY: Final = f"""{fields(ATTEND_FIELDS, 4)}
   %queries.q = inttoptr i64 %queries to ptr
   %mixed.q = inttoptr i64 %mixed to ptr

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agentkit.models.machine_code.attend_rows import FACTOR, KEYS, STATE, TOTAL, row_pointers
+from agentkit.models.machine_code.attend_rows import KEYS, TOTAL, row_pointers, scaled_down_text
 from agentkit.models.machine_code.writing import indices, spread
 
 _DOT: Final = """
@@ -79,21 +79,33 @@ ROUND: Final = """
 """What `weigh` does with its weights: they are kept rounded, and what is summed is the rounded ones (times 1)."""
 
 
+_VALUES: Final = """
+  %k.odd.any = add i64 %k, 1
+  ; Behind the last value there may be no numbers at all; its own stands in for it, with a weight of 0.
+  %k.odd = call i64 @llvm.umin.i64(i64 %k.odd.any, i64 %end)
+  %a.row = mul i64 %k, %size
+  %a.at = add i64 %a.row, %c
+  %a.p = getelementptr i16, ptr %values, i64 %a.at
+  %a = load <16 x i32>, ptr %a.p, align 2
+  %b.row = mul i64 %k.odd, %size
+  %b.at = add i64 %b.row, %c
+  %b.p = getelementptr i16, ptr %values, i64 %b.at
+  %b = load <16 x i32>, ptr %b.p, align 2
+  %a.low = and <16 x i32> %a, splat (i32 65535)
+  %b.up = shl <16 x i32> %b, splat (i32 16)
+  %v0 = or <16 x i32> %a.low, %b.up
+  %a.down = lshr <16 x i32> %a, splat (i32 16)
+  %b.high = and <16 x i32> %b, splat (i32 -65536)
+  %v1 = or <16 x i32> %a.down, %b.high""".strip("\n")
+"""%v0 and %v1: numbers of the values %k and %k + 1 as pairs, those of even columns and those of odd ones."""
+
+
 def pair_mix_text(rows: int) -> str:
     """`mix_ROWS`: what so many rows hold is scaled down, and %count values are added by their weights.
 
     Of 32 columns a row holds first the even ones, then the odd ones; `finish` puts them in order.
     """
     every = [(r, v) for r in range(rows) for v in (0, 1)]
-    begin = "\n".join(
-        f"  %m{r}.{v}.at = add i64 %c, {16 * v}\n  %m{r}.{v}.p = getelementptr float, ptr %r{r}, i64 %m{r}.{v}.at\n"
-        f"  %m{r}.{v}.old = load <16 x float>, ptr %m{r}.{v}.p, align 4\n"
-        f"  %f{r}.{v}.p = getelementptr float, ptr %state, i64 {STATE * r + FACTOR}\n"
-        f"  %f{r}.{v}.v = load float, ptr %f{r}.{v}.p, align 4\n"
-        + spread(f"f{r}.{v}", "float", f"%f{r}.{v}.v")
-        + f"\n  %m{r}.{v}.first = fmul <16 x float> %m{r}.{v}.old, %f{r}.{v}"
-        for r, v in every
-    )
     sums = "\n".join(
         f"  %m{r}.{v} = phi <16 x float> [%m{r}.{v}.first, %column], [%m{r}.{v}.next, %pair]"
         for r, v in every
@@ -117,28 +129,12 @@ entry:
   br label %column
 column:
   %c = phi i64 [0, %entry], [%c.next, %column.end]
-{begin}
+{scaled_down_text(rows)}
   br label %pair
 pair:
   %k = phi i64 [0, %column], [%k.next, %pair]
 {sums}
-  %k.odd.any = add i64 %k, 1
-  ; Behind the last value there may be no numbers at all; its own stands in for it, with a weight of 0.
-  %k.odd = call i64 @llvm.umin.i64(i64 %k.odd.any, i64 %end)
-  %a.row = mul i64 %k, %size
-  %a.at = add i64 %a.row, %c
-  %a.p = getelementptr i16, ptr %values, i64 %a.at
-  %a = load <16 x i32>, ptr %a.p, align 2
-  %b.row = mul i64 %k.odd, %size
-  %b.at = add i64 %b.row, %c
-  %b.p = getelementptr i16, ptr %values, i64 %b.at
-  %b = load <16 x i32>, ptr %b.p, align 2
-  %a.low = and <16 x i32> %a, splat (i32 65535)
-  %b.up = shl <16 x i32> %b, splat (i32 16)
-  %v0 = or <16 x i32> %a.low, %b.up
-  %a.down = lshr <16 x i32> %a, splat (i32 16)
-  %b.high = and <16 x i32> %b, splat (i32 -65536)
-  %v1 = or <16 x i32> %a.down, %b.high
+{_VALUES}
 {weights}
 {adds}
   %k.next = add i64 %k, 2

@@ -114,6 +114,19 @@ _KEEP: Final = """
   %sums.new = fadd <16 x float> %sums, %pairs"""
 
 
+_GROW: Final = f"""grow:
+  %both = call <16 x float> @llvm.maxnum.v16f32(<16 x float> %s0, <16 x float> %s1)
+  %largest = call float @llvm.vector.reduce.fmax.v16f32(<16 x float> %both)
+  store float %largest, ptr %state, align 4
+  %down = fsub float %before, %largest
+{spread("downs", "float", "%down")}
+  %factors = call <16 x float> @power(<16 x float> %downs)
+  %factor.grown = extractelement <16 x float> %factors, i32 0
+  %sums.down = fmul <16 x float> %sums.old, %factors
+  br label %weights"""
+"""A score is more than `_SLACK` above what all are measured by: that becomes the largest of this block."""
+
+
 def weigh_text(keep: str = _KEEP) -> str:
     """`weigh`: scores of one row become weights; of its `KEYS` keys it sees the first %seen.
 
@@ -148,16 +161,7 @@ entry:
   %sums.p = getelementptr float, ptr %state, i64 {SUMS}
   %sums.old = load <16 x float>, ptr %sums.p, align 4
   br i1 %grown, label %grow, label %weights
-grow:
-  %both = call <16 x float> @llvm.maxnum.v16f32(<16 x float> %s0, <16 x float> %s1)
-  %largest = call float @llvm.vector.reduce.fmax.v16f32(<16 x float> %both)
-  store float %largest, ptr %state, align 4
-  %down = fsub float %before, %largest
-{spread("downs", "float", "%down")}
-  %factors = call <16 x float> @power(<16 x float> %downs)
-  %factor.grown = extractelement <16 x float> %factors, i32 0
-  %sums.down = fmul <16 x float> %sums.old, %factors
-  br label %weights
+{_GROW}
 weights:
   %now = phi float [%before, %entry], [%largest, %grow]
   %factor = phi float [1.0, %entry], [%factor.grown, %grow]
@@ -246,18 +250,23 @@ done:
 }}"""
 
 
-def mix_text(rows: int) -> str:
-    """`mix_ROWS`: what so many rows hold is scaled down, and %count values are added by their weights."""
-    every = [(r, v) for r in range(rows) for v in (0, 1)]
-    begin = "\n".join(
+def scaled_down_text(rows: int) -> str:
+    """%m0.0.first, %m0.1.first, %m1.0.first, …: 32 columns of what so many rows hold, scaled down."""
+    return "\n".join(
         f"  %m{r}.{v}.at = add i64 %c, {16 * v}\n  %m{r}.{v}.p = getelementptr float, ptr %r{r}, i64 %m{r}.{v}.at\n"
         f"  %m{r}.{v}.old = load <16 x float>, ptr %m{r}.{v}.p, align 4\n"
         f"  %f{r}.{v}.p = getelementptr float, ptr %state, i64 {STATE * r + FACTOR}\n"
         f"  %f{r}.{v}.v = load float, ptr %f{r}.{v}.p, align 4\n"
         + spread(f"f{r}.{v}", "float", f"%f{r}.{v}.v")
         + f"\n  %m{r}.{v}.first = fmul <16 x float> %m{r}.{v}.old, %f{r}.{v}"
-        for r, v in every
+        for r in range(rows)
+        for v in (0, 1)
     )
+
+
+def mix_text(rows: int) -> str:
+    """`mix_ROWS`: what so many rows hold is scaled down, and %count values are added by their weights."""
+    every = [(r, v) for r in range(rows) for v in (0, 1)]
     sums = "\n".join(
         f"  %m{r}.{v} = phi <16 x float> [%m{r}.{v}.first, %column], [%m{r}.{v}.next, %key]" for r, v in every
     )
@@ -280,7 +289,7 @@ entry:
   br label %column
 column:
   %c = phi i64 [0, %entry], [%c.next, %column.end]
-{begin}
+{scaled_down_text(rows)}
   br label %key
 key:
   %k = phi i64 [0, %column], [%k.next, %key]
