@@ -67,6 +67,13 @@ class WorkerEngine:
             raise
         return Timed(answered["seconds"], tuple(Answer(**answer) for answer in answered["answers"]))
 
+    def reference_pass(self) -> float | None:
+        """See `agentkit.models.bench.Engine`."""
+        if self._process is None:
+            self._process = self._started()
+        seconds: float | None = self._process.ask([])["seconds"]
+        return seconds
+
     def seconds_to_first_token(self) -> float:
         """See `agentkit.models.bench.Engine`."""
         asked = [self._writer.wire(first_turn())]

@@ -29,7 +29,13 @@ from agentkit.knowledge.evaluation import (
 )
 from agentkit.memory.evaluation import evaluate_recall, mean_recall, read_dialogues
 from agentkit.models import load_encoder, load_generator
-from agentkit.models.evaluation import ToolChoice, evaluate_calls, read_call_rows, score_calls
+from agentkit.models.evaluation import (
+    ToolChoice,
+    evaluate_calls,
+    passes_a_token,
+    read_call_rows,
+    score_calls,
+)
 from agentkit.models.schema_evaluation import (
     SchemaScores,
     evaluate_schemas,
@@ -91,6 +97,8 @@ def calls(
     table.add_row("nothing called where none is wanted", _share(scores.right_none, scores.wanting_none))
     table.add_row("calls that do not fit their schema", str(len(scores.schema_failures)))
     table.add_row("not run", str(scores.not_run))
+    if (passes := passes_a_token(found)) is not None:
+        table.add_row("forward passes a token of the calls", f"{passes:.3f}")
     out.print(table)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from agentkit.errors import BotFileError
 from agentkit.messages import Message, ToolCall, ToolSpec, assistant, system, user
+from agentkit.models.protocols import Usage
 
 _SAME_TYPE: Final = {
     "dict": "object",
@@ -91,12 +92,14 @@ class CallPrediction:
         calls: Calls, in order.
         text: What it said where it did not call.
         note: Why there is neither, for a row that could not be run.
+        usage: What the reply cost.
     """
 
     id: str
     calls: tuple[ToolCall, ...]
     text: str
     note: str = ""
+    usage: Usage = field(default_factory=Usage)
 
     def to_json(self) -> str:
         """`{"id", "calls": [{"name", "arguments"}], "text"}` as one line."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Literal, TypeAlias
 
 from agentkit.errors import ConstraintError, ConstraintUnmet, RequestError
-from agentkit.messages import Assistant, text_of
+from agentkit.messages import text_of
 from agentkit.models.call_rows import CallPrediction, CallRow, as_declared, read_call_rows
 from agentkit.models.call_rules import CALL_THRESHOLD, is_about, says_something_new, without_inventions
 from agentkit.models.call_scores import CallScores, score_calls
@@ -26,6 +26,7 @@ __all__ = [
     "CallScores",
     "ToolChoice",
     "evaluate_calls",
+    "passes_a_token",
     "read_call_rows",
     "score_calls",
 ]
@@ -60,32 +61,40 @@ def evaluate_calls(
     """
     for row in rows:
         try:
-            reply = _answer(row, generator, tool_choice, max_calls, max_tokens)
+            written = _answer(row, generator, tool_choice, max_calls, max_tokens)
         except (ConstraintError, RequestError) as error:
             yield CallPrediction(row.id, (), "", note=error.message)
             continue
+        reply = written.reply
         parameters = {tool.name: tool.parameters for tool in row.tools}
         calls = [without_inventions(row.messages, call, parameters[call.name]) for call in reply.calls]
         calls = [
             call.model_copy(update={"arguments": as_declared(call.arguments, parameters[call.name])})
             for call in calls
         ]
-        yield CallPrediction(row.id, tuple(calls), text_of(reply))
+        yield CallPrediction(row.id, tuple(calls), text_of(reply), usage=written.usage)
+
+
+def passes_a_token(predictions: Iterable[CallPrediction]) -> float | None:
+    """Forward passes for each token of the replies that call; None if there are none or the engine does not say."""
+    costs = [each.usage for each in predictions if each.calls]
+    passes, tokens = sum(cost.forward_passes for cost in costs), sum(cost.generated_tokens for cost in costs)
+    return passes / tokens if passes and tokens else None
 
 
 def _answer(
     row: CallRow, generator: Generator, tool_choice: ToolChoice, max_calls: int, max_tokens: int
-) -> Assistant:
+) -> Finished:
     wanted = tool_choice == "required" or math.exp(_call_probability(row, generator)) >= CALL_THRESHOLD
     if wanted and row.tools:
         constraint = CallTools(
             allow_text=False, max_calls=max_calls, further=says_something_new(row.messages)
         )
-        reply = _reply(generator, row, constraint, max_tokens)
+        written = _reply(generator, row, constraint, max_tokens)
         parameters = {tool.name: tool.parameters for tool in row.tools}
-        first = reply.calls[0]
+        first = written.reply.calls[0]
         if tool_choice == "required" or is_about(row.messages, first, parameters[first.name]):
-            return reply
+            return written
     return _reply(generator, row, CallTools(max_calls=0), _TEXT_TOKENS)
 
 
@@ -94,7 +103,7 @@ def _call_probability(row: CallRow, generator: Generator) -> float:
     return generator.choose(request)[0]
 
 
-def _reply(generator: Generator, row: CallRow, constraint: CallTools, max_tokens: int) -> Assistant:
+def _reply(generator: Generator, row: CallRow, constraint: CallTools, max_tokens: int) -> Finished:
     request = GenerationRequest(
         messages=row.messages, tools=row.tools, constraint=constraint, max_tokens=max_tokens
     )
@@ -106,5 +115,5 @@ def _reply(generator: Generator, row: CallRow, constraint: CallTools, max_tokens
                     hint="Allow more tokens.",
                     cut=True,
                 )
-            return delta.reply
+            return delta
     raise AssertionError("a generator must end with Finished")

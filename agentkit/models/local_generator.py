@@ -172,6 +172,7 @@ class LocalGenerator(StateReading):
             forced_tokens=reply.forced,
             forward_passes=work.forward_passes,
             seconds=time.monotonic() - started,
+            computed_tokens=work.computed_tokens,
         )
         yield self._finished(request, reply, usage, limits.max_tokens)
 
@@ -195,6 +196,10 @@ class LocalGenerator(StateReading):
         *of_texts, call = scores
         texts = iter(of_texts)
         return tuple(next(texts) if ids else call for ids in options)
+
+    def pass_over(self, text: str) -> None:
+        """One pass over a text by itself, nothing reused, nothing kept: its time is the speed of this moment."""
+        self._open_engine().pass_over(self.codec.encode_text(text))
 
     def close(self) -> None:
         """See `Generator`."""

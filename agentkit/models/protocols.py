@@ -139,6 +139,7 @@ class Usage:
         forced_tokens: Written tokens that the constraint forced, so that no choice was computed.
         forward_passes: Model forward passes, prompt included.
         seconds: Wall time.
+        computed_tokens: Tokens that the passes saw: of the prompt what was not reused, what was written, wrong guesses.
     """
 
     prompt_tokens: int = 0
@@ -147,6 +148,7 @@ class Usage:
     forced_tokens: int = 0
     forward_passes: int = 0
     seconds: float = 0.0
+    computed_tokens: int = 0
 
 
 @dataclass(frozen=True)

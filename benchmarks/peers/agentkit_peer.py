@@ -24,6 +24,10 @@ class AgentkitPeer:
         """See `benchmarks.peers.serve.Peer`."""
         return [asdict(answer) for answer in self._engine.ask([_request(one) for one in requests]).answers]
 
+    def reference_pass(self) -> float | None:
+        """See `benchmarks.peers.serve.Peer`."""
+        return self._engine.reference_pass()
+
 
 def _request(wire: Request) -> GenerationRequest:
     """The request that `benchmarks.wire` wrote down."""

@@ -5,7 +5,8 @@ The harness (`benchmarks/workers.py`) starts a worker with the weights as its ar
     {"ready": {"about": "version …", "reuses_prompts": true, "process": 4711}}
     {"seconds": 1.2, "answers": [{"text": …, "prompt_tokens": …, "generated_tokens": …}]}     one line a line asked
 
-Each line that it sends is a list of requests to answer at once if the peer can, see `Request`. A worker that fails
+Each line that it sends is a list of requests to answer at once if the peer can, see `Request`; an empty one asks for
+the seconds of the peer's `reference_pass`, null where it has none. A worker that fails
 dies; the last line of its standard error says why. Standard library only: this runs where agentkit is not installed.
 """
 
@@ -40,7 +41,8 @@ class Request(TypedDict):
 class Peer(Protocol):
     """What a worker wraps.
 
-    It may have `process`, the number of the process that holds the weights where that is another one, and `close`.
+    It may have `process`, the number of the process that holds the weights where that is another one, `reference_pass`,
+    the seconds of a piece of work that is always the same, and `close`.
     """
 
     about: str
@@ -63,6 +65,12 @@ def serve(load: Callable[[str], Peer]) -> None:
     _send(out, {"ready": {"about": peer.about, "reuses_prompts": peer.reuses_prompts, "process": process}})
     for line in sys.stdin:
         requests = json.loads(line)
+        if not requests:
+            _send(
+                out,
+                {"seconds": reference() if (reference := getattr(peer, "reference_pass", None)) else None},
+            )
+            continue
         started = time.perf_counter()
         answers = peer.ask(requests)
         _send(out, {"seconds": time.perf_counter() - started, "answers": answers})

@@ -23,6 +23,9 @@ class ScriptedPeer:
         self._behaviour = behaviour
         print("a library that prints does no harm")
 
+    def reference_pass(self) -> float:
+        return 0.25
+
     def ask(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         if self._behaviour == "slow":
             time.sleep(60)

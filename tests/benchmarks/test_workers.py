@@ -45,6 +45,10 @@ def test_answers_come_in_the_order_of_the_requests_whatever_the_worker_prints(go
         assert timed.seconds >= 0
 
 
+def test_a_worker_is_asked_for_its_reference_pass(good: WorkerEngine) -> None:
+    assert good.reference_pass() == 0.25
+
+
 def test_a_fresh_process_answers_one_request(good: WorkerEngine) -> None:
     assert good.seconds_to_first_token() > 0
     assert good.ask([DESK.call(DESK.history(0), 1)]).answers

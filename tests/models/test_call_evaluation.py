@@ -9,8 +9,8 @@ import pytest
 from agentkit.errors import BotFileError, ConstraintUnmet
 from agentkit.messages import ToolCall, ToolSpec, user
 from agentkit.models.call_rows import CallPrediction, CallRow, read_call_rows, same_types
-from agentkit.models.evaluation import evaluate_calls, score_calls
-from agentkit.models.protocols import Generator
+from agentkit.models.evaluation import evaluate_calls, passes_a_token, score_calls
+from agentkit.models.protocols import Generator, Usage
 from agentkit.testing import Calls, Chooses, Fails, RandomGenerator, Says, ScriptedGenerator, ScriptStep
 
 PARAMETERS: dict[str, Any] = {
@@ -181,6 +181,16 @@ def test_numbers_are_predicted_as_their_schema_declares_them() -> None:
     with ScriptedGenerator(steps) as generator:
         (made,) = evaluate_calls([row(asked="1 by 2, 3 to 4.5")], generator, tool_choice="required")
     assert '"base": 1, "ratio": 2.0, "points": [3.0, 4.5], "exact": true' in made.to_json()
+
+
+def test_passes_are_counted_for_replies_that_call() -> None:
+    call = ToolCall(id="call_0", name="area", arguments={"base": 1})
+    calls = [
+        CallPrediction("a", (call,), "", usage=Usage(generated_tokens=30, forward_passes=n)) for n in (5, 7)
+    ]
+    text = CallPrediction("b", (), "no", usage=Usage(generated_tokens=60, forward_passes=60))
+    assert passes_a_token([*calls, text]) == 12 / 60
+    assert passes_a_token([text]) is None
 
 
 def test_a_call_that_has_nothing_to_do_with_the_question_becomes_text() -> None:

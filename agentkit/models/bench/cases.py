@@ -108,15 +108,24 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "memory": Figure("peak memory", "MB"),
 }
 """Every figure but those of case e, in the order of the table."""
+_OF_CALLS: Final[Mapping[str, Figure]] = {
+    "relative": Figure("    in reference passes", "times", compared=False),
+    "growth": Figure("    grown since the first calls", "times", compared=False),
+    "passes": Figure("    forward passes", "passes", compared=False),
+    "rows": Figure("    tokens a pass", "tokens", compared=False),
+    "prefilled": Figure("    new tokens of the prompt", "tokens", compared=False),
+}
+"""What is read of the calls before a mark, beside their time."""
 
 
 def figure(name: str) -> Figure:
     """What the figure of that name is; those of case e carry the number of calls in their name."""
-    if name.startswith("calls_"):
-        return Figure(f"(e) a call, around call {int(name[6:]):,} in a row", "ms")
-    if name == "calls":
-        return Figure("    the last of them to the first", "times", compared=False)
-    return FIGURES[name]
+    if not name.startswith("calls_"):
+        return FIGURES[name]
+    mark, _, what = name.removeprefix("calls_").partition("_")
+    if not what:
+        return Figure(f"(e) a call, around call {int(mark):,} in a row", "ms")
+    return _OF_CALLS[what]
 
 
 def support_turn(engine: Engine, desk: Desk, setting: Setting) -> Figures:
@@ -173,20 +182,48 @@ def growth(engine: Engine, desk: Desk, setting: Setting) -> Figures:
 
 
 def calls_in_a_row(engine: Engine, desk: Desk, setting: Setting) -> Figures:
-    """Case e: the cost of a call after 64, 256 and 1,024 calls, each with another question."""
+    """Case e: the cost of a call after 64, 256 and 1,024 calls, each with another question.
+
+    The machine may be quicker at the end than at the beginning: before every call a pass is timed that is always the
+    same, and what grows is the time of calls in multiples of it.
+    """
     history = desk.history(0)
     engine.ask([_one_token(desk, history)])
     started = time.perf_counter()
-    milliseconds: list[float] = []
+    calls: list[Timed] = []
+    relative: list[float] = []
     found: Figures = {}
     for mark in setting.marks:
-        while len(milliseconds) < mark:
-            milliseconds.append(1000 * engine.ask([desk.call(history, len(milliseconds))]).seconds)
+        while len(calls) < mark:
+            reference = engine.reference_pass()
+            calls.append(engine.ask([desk.call(history, len(calls))]))
+            relative += [] if reference is None else [calls[-1].seconds / reference]
             if setting.patience is not None and time.perf_counter() - started > setting.patience:
                 return found
-        found[f"calls_{mark}"] = statistics.median(milliseconds[-_WINDOW:])
-        found["calls"] = found[f"calls_{mark}"] / statistics.median(milliseconds[:_WINDOW])
+        name = f"calls_{mark}"
+        found[name] = 1000 * statistics.median(call.seconds for call in calls[-_WINDOW:])
+        first = statistics.median(call.seconds for call in calls[:_WINDOW])
+        found[f"{name}_growth"] = found[name] / 1000 / first
+        if relative:
+            found[f"{name}_relative"] = statistics.median(relative[-_WINDOW:])
+            found[f"{name}_growth"] = found[f"{name}_relative"] / statistics.median(relative[:_WINDOW])
+        found |= _counted(name, [call.answers[0] for call in calls[-_WINDOW:]])
     return found
+
+
+def _counted(name: str, answers: Sequence[Answer]) -> Figures:
+    """What a call took, in figures that do not depend on the machine; empty where the engine does not say."""
+    passes = [answer.forward_passes for answer in answers if answer.forward_passes]
+    computed = [answer.computed_tokens for answer in answers if answer.computed_tokens is not None]
+    if len(passes) < len(answers) or len(computed) < len(answers):
+        return {}
+    return {
+        f"{name}_passes": statistics.mean(passes),
+        f"{name}_rows": sum(computed) / sum(passes),
+        f"{name}_prefilled": statistics.mean(
+            each.prompt_tokens - (each.cached_tokens or 0) for each in answers
+        ),
+    }
 
 
 def plain_writing(engine: Engine, desk: Desk, setting: Setting) -> Figures:

@@ -16,10 +16,13 @@ from typing import Final, Protocol
 from agentkit.errors import ModelError
 from agentkit.models.bench.desk import load_desk
 from agentkit.models.load import load_generator
+from agentkit.models.local_generator import LocalGenerator
 from agentkit.models.protocols import Finished, GenerationRequest, Generator
 
 AGENTKIT: Final = "agentkit"
 _DISTRIBUTION: Final = "agentkit-local"
+REFERENCE: Final = "Where is my order?"
+"""Some six tokens, as many as most passes of a call see."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Answer:
         cached_tokens: Prompt tokens that were not computed again; None where the engine does not say.
         generated_tokens: Tokens written, forced ones included.
         forward_passes: Passes through the model; None where the engine does not say.
+        computed_tokens: Tokens that they saw, guesses included; None where the engine does not say.
     """
 
     text: str
@@ -39,6 +43,7 @@ class Answer:
     generated_tokens: int
     cached_tokens: int | None = None
     forward_passes: int | None = None
+    computed_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,10 @@ class Engine(Protocol):
         Raises:
             AgentKitError: There was no answer.
         """
+        ...
+
+    def reference_pass(self) -> float | None:
+        """Seconds of one pass over `REFERENCE`, nothing reused or kept; None where the engine has no such pass."""
         ...
 
     def peak_memory(self) -> int | None:
@@ -127,6 +136,7 @@ class OwnEngine:
             generated_tokens=usage.generated_tokens,
             cached_tokens=usage.cached_tokens,
             forward_passes=usage.forward_passes,
+            computed_tokens=usage.computed_tokens,
         )
 
     def seconds_to_first_token(self) -> float:
@@ -143,6 +153,14 @@ class OwnEngine:
                 f"A fresh process did not answer: {last_line(said)}", hint="Run `agentkit doctor`."
             )
         return seconds
+
+    def reference_pass(self) -> float | None:
+        """See `Engine`."""
+        if not isinstance(self._generator, LocalGenerator):
+            return None
+        started = time.perf_counter()
+        self._generator.pass_over(REFERENCE)
+        return time.perf_counter() - started
 
     def peak_memory(self) -> int | None:
         """See `Engine`."""

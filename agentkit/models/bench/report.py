@@ -46,7 +46,7 @@ class ModelReport(Value):
         """The figures that were measured, in the order of the table."""
         found = dict.fromkeys(one.name for one in self.measurements)
         fixed = list(FIGURES)
-        calls = sorted((name for name in found if name not in FIGURES), key=lambda name: name == "calls")
+        calls = [name for name in found if name not in FIGURES]
         before = fixed.index("prefill")
         return [name for name in [*fixed[:before], *calls, *fixed[before:]] if name in found]
 

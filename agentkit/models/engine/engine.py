@@ -124,6 +124,10 @@ class Engine:
             job.ended = True
             self._tidy()
 
+    def pass_over(self, tokens: Sequence[int]) -> None:
+        """One pass over tokens by themselves; nothing is looked up or kept. For measurements, while no job runs."""
+        self._network.forward([Feed(tokens, self._network.new_states(), 1)])
+
     def _tidy(self) -> None:
         """Put away the states of jobs that have ended; who drives does it otherwise."""
         with self._turn:
@@ -233,6 +237,7 @@ class Engine:
             job = each.job
             job.seen = each.states.length
             job.work.forward_passes += 1
+            job.work.computed_tokens += len(feed.tokens)
             if feed.keep:
                 if not each.kept:
                     # Before the job goes on: the tokens are those of the prompt, which others may share.

@@ -48,9 +48,11 @@ class Work:
     Args:
         forward_passes: Passes through the model in which it took part.
         cached_tokens: Tokens of the prompt whose states were there already; None before the first pass.
+        computed_tokens: Tokens that the passes saw, guesses included.
     """
 
     forward_passes: int = 0
+    computed_tokens: int = 0
     cached_tokens: int | None = None
 
 

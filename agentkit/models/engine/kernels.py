@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import struct
 from typing import Final
 
@@ -153,7 +154,7 @@ class Kernels:
             scratch.data_ptr() + 4 * heads * tokens * size,
             results.data_ptr(),
             *(tokens, known, heads, groups, size, room * size),
-            _bits(size**-0.5),
+            _bits(size**-0.5 / math.log(2)),  # e^x is 2^(x / log 2)
         )
         threads = torch.get_num_threads() if self._code.parallel else 1
         self._start((self._code.turn, 0, tokens, 1, *fields), 1 if tokens <= _ALONE else threads)

@@ -4,7 +4,7 @@
     attend:  queries x keys -> weights (softmax) x values -> [n, heads size] float32
 
 Query heads that share a key-value head are the rows of one product, as in `TorchAttention`. Keys are read 32 at a time
-and turned round, so that a vector holds one number of 16 keys; what was weighed before is scaled down when a larger
+and turned round, so that a vector holds numbers of 16 keys; what was weighed before is scaled down when a much larger
 score comes (Milakov and Gimelshein 2018, arXiv 1805.02867; Dao et al. 2022, arXiv 2205.14135). Keys begin at position
 0 for every row, and what a row may not see adds exact zeros, so that a row is the same in any batch.
 """
@@ -13,16 +13,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from agentkit.models.machine_code.attend_bfloat import PAIR_FINISH, ROUND, pair_mix_text, pair_scores_text
 from agentkit.models.machine_code.attend_rows import (
     BFLOAT,
     FINISH,
     KEYS,
     NOTHING,
+    POWER,
     STATE,
-    WEIGH,
+    SUMS,
     mix_text,
     scores_text,
     transpose_text,
+    weigh_text,
 )
 from agentkit.models.machine_code.layout import ATTEND_FIELDS, Instructions
 from agentkit.models.machine_code.writing import fields, number, spread
@@ -32,6 +35,7 @@ PART: Final = 16
 LARGEST_HEAD: Final = 256
 """Numbers per head, for the room on the stack."""
 _TILES: Final[dict[Instructions, tuple[int, ...]]] = {
+    "avx512bf16": (8, 4),
     "avx512vnni": (8, 4),
     "avxvnni": (4,),
     "avx2": (4,),
@@ -42,8 +46,15 @@ _TILES: Final[dict[Instructions, tuple[int, ...]]] = {
 def attend_text(instructions: Instructions) -> str:
     """Both kinds of work."""
     tiles = _TILES[instructions]
-    rows = [text for count in tiles for text in (scores_text(count), mix_text(count))]
-    return "\n".join([BFLOAT, _TURN, transpose_text(), WEIGH, *rows, FINISH, _attend(tiles)])
+    if instructions == "avx512bf16":
+        queries = _SHORT_QUERIES
+        pieces = [weigh_text(ROUND), PAIR_FINISH]
+        pieces += [text for count in tiles for text in (pair_scores_text(count), pair_mix_text(count))]
+    else:
+        queries = _QUERIES
+        pieces = [weigh_text(), FINISH]
+        pieces += [text for count in tiles for text in (scores_text(count), mix_text(count))]
+    return "\n".join([BFLOAT, POWER, _TURN + queries + _TURNED, transpose_text(), *pieces, _attend(tiles)])
 
 
 _HALVES: Final = "\n".join(
@@ -56,6 +67,20 @@ _HALVES: Final = "\n".join(
         ("sin", "%sin.row", "d"),
     )
 )
+_QUERIES: Final = """
+  %q.low.p = getelementptr float, ptr %q, i64 %d
+  %q.high.p = getelementptr float, ptr %q, i64 %d.high
+  store <16 x float> %q.low, ptr %q.low.p, align 4
+  store <16 x float> %q.high, ptr %q.high.p, align 4"""
+_SHORT_QUERIES: Final = """
+  %q.low.p = getelementptr i16, ptr %q, i64 %d
+  %q.high.p = getelementptr i16, ptr %q, i64 %d.high
+  %q.low.short = call <16 x i16> @to_bfloat(<16 x float> %q.low)
+  %q.high.short = call <16 x i16> @to_bfloat(<16 x float> %q.high)
+  store <16 x i16> %q.low.short, ptr %q.low.p, align 2
+  store <16 x i16> %q.high.short, ptr %q.high.p, align 2"""
+
+
 _TURN: Final = f"""
 ; Rotate queries and keys of the tokens %first to %last - 1, and put keys and values away.
 define void @turn(ptr %job, i64 %first, i64 %last) {{
@@ -123,12 +148,10 @@ number:
   %high.new = select i1 %is.turned, <16 x float> %high.turned, <16 x float> %high
   br i1 %is.query, label %query, label %state
 query:
-  %q.low.p = getelementptr float, ptr %q, i64 %d
-  %q.high.p = getelementptr float, ptr %q, i64 %d.high
   %q.low = fmul <16 x float> %low.new, %by
   %q.high = fmul <16 x float> %high.new, %by
-  store <16 x float> %q.low, ptr %q.low.p, align 4
-  store <16 x float> %q.high, ptr %q.high.p, align 4
+"""
+_TURNED: Final = """
   br label %number.end
 state:
   %s.low.p = getelementptr i16, ptr %kept, i64 %d
@@ -152,8 +175,7 @@ token.end:
   br i1 %t.more, label %token, label %done
 done:
   ret void
-}}"""
-
+}"""
 _ENTRY: Final = f"""{fields(ATTEND_FIELDS, 4)}
   %queries.q = inttoptr i64 %queries to ptr
   %mixed.q = inttoptr i64 %mixed to ptr
@@ -193,9 +215,9 @@ reset:
   %i = phi i64 [0, %part], [%i.next, %reset]
   %i.at = mul i64 %i, {STATE}
   %i.largest = getelementptr float, ptr %states, i64 %i.at
-  %i.sum = getelementptr float, ptr %i.largest, i64 1
+  %i.sums = getelementptr float, ptr %i.largest, i64 {SUMS}
   store float {number(NOTHING)}, ptr %i.largest, align 4
-  store float 0.0, ptr %i.sum, align 4
+  store <16 x float> zeroinitializer, ptr %i.sums, align 4
   %i.next = add i64 %i, 1
   %i.more = icmp ult i64 %i.next, {PART}
   br i1 %i.more, label %reset, label %block"""

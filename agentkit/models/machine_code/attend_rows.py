@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
-from agentkit.models.machine_code.writing import indices, splat, spread
+from agentkit.models.machine_code.writing import indices, number, splat, spread
 
 KEYS: Final = 32
 """Keys that are looked at together; their numbers stay in the nearest cache."""
-STATE: Final = 4
-"""Floats kept for a row: its largest score so far, the sum of its weights, by what it is scaled down now."""
+STATE: Final = 32
+"""Floats kept for a row: the score that its weights are measured by; by what it is scaled down now; 16 sums of its
+weights."""
+FACTOR: Final = 1
+SUMS: Final = 16
+"""Where the last two of them stand."""
+_SLACK: Final = 8.0
+"""Weights of up to 2^8: far from what a float or its precision bears."""
 NOTHING: Final = -1e30
 """A score so low that it has no weight."""
 
@@ -31,6 +38,19 @@ define internal <16 x float> @from_bfloat(ptr %at) alwaysinline {
   %r = bitcast <16 x i32> %bits to <16 x float>
   ret <16 x float> %r
 }"""
+
+
+def _polynomial() -> str:
+    """%p6: 2^r for r from -.5 to .5."""
+    terms = [math.log(2) ** power / math.factorial(power) for power in range(6, -1, -1)]
+    lines, previous = [], splat(terms[0])
+    for index, term in enumerate(terms[1:], 1):
+        lines.append(
+            f"  %p{index} = call <16 x float> @llvm.fma.v16f32(<16 x float> {previous}, <16 x float> %r, "
+            f"<16 x float> {splat(term)})"
+        )
+        previous = f"%p{index}"
+    return "\n".join(lines)
 
 
 def transpose_text() -> str:
@@ -72,9 +92,53 @@ done:
 }}"""
 
 
-WEIGH: Final = f"""
-; Scores of one row become weights; of its {KEYS} keys it sees the first %seen.
+POWER: Final = f"""
+; 2^x for 16 numbers of at most some hundreds: 2^n 2^r with Taylor's polynomial for 2^r; right to 3e-7 of the value.
+define internal <16 x float> @power(<16 x float> %given) alwaysinline {{
+  %x = call <16 x float> @llvm.maxnum.v16f32(<16 x float> %given, <16 x float> {splat(-126.0)})
+  %n = call <16 x float> @llvm.rint.v16f32(<16 x float> %x)
+  %r = fsub <16 x float> %x, %n
+{_polynomial()}
+  %whole = fptosi <16 x float> %n to <16 x i32>
+  %exponent = shl <16 x i32> %whole, splat (i32 23)
+  %bits = bitcast <16 x float> %p6 to <16 x i32>
+  %scaled = add <16 x i32> %bits, %exponent
+  %result = bitcast <16 x i32> %scaled to <16 x float>
+  ret <16 x float> %result
+}}"""
+
+_KEEP: Final = """
+  store <16 x float> %w0, ptr %scores, align 4
+  store <16 x float> %w1, ptr %p1, align 4
+  %pairs = fadd <16 x float> %w0, %w1
+  %sums.new = fadd <16 x float> %sums, %pairs"""
+
+
+_GROW: Final = f"""grow:
+  %both = call <16 x float> @llvm.maxnum.v16f32(<16 x float> %s0, <16 x float> %s1)
+  %largest = call float @llvm.vector.reduce.fmax.v16f32(<16 x float> %both)
+  store float %largest, ptr %state, align 4
+  %down = fsub float %before, %largest
+{spread("downs", "float", "%down")}
+  %factors = call <16 x float> @power(<16 x float> %downs)
+  %factor.grown = extractelement <16 x float> %factors, i32 0
+  %sums.down = fmul <16 x float> %sums.old, %factors
+  br label %weights"""
+"""A score is more than `_SLACK` above what all are measured by: that becomes the largest of this block."""
+
+
+def weigh_text(keep: str = _KEEP) -> str:
+    """`weigh`: scores of one row become weights; of its `KEYS` keys it sees the first %seen.
+
+    What all weights are measured by is a score that is at most `_SLACK` below the largest so far, so that it seldom
+    changes. The sums are 16, one for each lane.
+
+    Args:
+        keep: Puts the weights %w0 and %w1 away and adds them to %sums, which makes %sums.new.
+    """
+    return f"""
 define internal void @weigh(ptr %scores, ptr %state, i64 %seen) noinline {{
+entry:
   %above = call i64 @llvm.smax.i64(i64 %seen, i64 0)
   %within = call i64 @llvm.smin.i64(i64 %above, i64 {KEYS})
   %limit = trunc i64 %within to i32
@@ -86,39 +150,38 @@ define internal void @weigh(ptr %scores, ptr %state, i64 %seen) noinline {{
   %all1 = load <16 x float>, ptr %p1, align 4
   %s0 = select <16 x i1> %see0, <16 x float> %all0, <16 x float> {splat(NOTHING)}
   %s1 = select <16 x i1> %see1, <16 x float> %all1, <16 x float> {splat(NOTHING)}
-  %both = call <16 x float> @llvm.maxnum.v16f32(<16 x float> %s0, <16 x float> %s1)
-  %largest = call float @llvm.vector.reduce.fmax.v16f32(<16 x float> %both)
   %before = load float, ptr %state, align 4
-  %grown = fcmp ogt float %largest, %before
-  %now = select i1 %grown, float %largest, float %before
-  store float %now, ptr %state, align 4
+  %most = fadd float %before, {number(_SLACK)}
+{spread("mosts", "float", "%most")}
+  %over0 = fcmp ogt <16 x float> %s0, %mosts
+  %over1 = fcmp ogt <16 x float> %s1, %mosts
+  %over = or <16 x i1> %over0, %over1
+  %over.bits = bitcast <16 x i1> %over to i16
+  %grown = icmp ne i16 %over.bits, 0
+  %sums.p = getelementptr float, ptr %state, i64 {SUMS}
+  %sums.old = load <16 x float>, ptr %sums.p, align 4
+  br i1 %grown, label %grow, label %weights
+{_GROW}
+weights:
+  %now = phi float [%before, %entry], [%largest, %grow]
+  %factor = phi float [1.0, %entry], [%factor.grown, %grow]
+  %sums = phi <16 x float> [%sums.old, %entry], [%sums.down, %grow]
 {spread("nows", "float", "%now")}
-{spread("befores", "float", "%before")}
   %d0 = fsub <16 x float> %s0, %nows
   %d1 = fsub <16 x float> %s1, %nows
-  %down = fsub <16 x float> %befores, %nows
-  %e0 = call <16 x float> @exponential(<16 x float> %d0)
-  %e1 = call <16 x float> @exponential(<16 x float> %d1)
-  %factors = call <16 x float> @exponential(<16 x float> %down)
+  %e0 = call <16 x float> @power(<16 x float> %d0)
+  %e1 = call <16 x float> @power(<16 x float> %d1)
   %w0 = select <16 x i1> %see0, <16 x float> %e0, <16 x float> zeroinitializer
   %w1 = select <16 x i1> %see1, <16 x float> %e1, <16 x float> zeroinitializer
-  store <16 x float> %w0, ptr %scores, align 4
-  store <16 x float> %w1, ptr %p1, align 4
-  %pairs = fadd <16 x float> %w0, %w1
-  %new = call reassoc float @llvm.vector.reduce.fadd.v16f32(float 0.0, <16 x float> %pairs)
-  %factor = extractelement <16 x float> %factors, i32 0
-  %sum.p = getelementptr float, ptr %state, i64 1
-  %sum = load float, ptr %sum.p, align 4
-  %kept = fmul float %sum, %factor
-  %total = fadd float %kept, %new
-  store float %total, ptr %sum.p, align 4
-  %factor.p = getelementptr float, ptr %state, i64 2
+{keep.strip(chr(10))}
+  store <16 x float> %sums.new, ptr %sums.p, align 4
+  %factor.p = getelementptr float, ptr %state, i64 {FACTOR}
   store float %factor, ptr %factor.p, align 4
   ret void
 }}"""
 
 
-def _row_pointers(rows: int, base: str) -> str:
+def row_pointers(rows: int, base: str) -> str:
     """%r0, …: where the rows %row, %row + 1, … begin in a matrix of %size columns; at most the row %most."""
     return "\n".join(
         f"  %n{r}.any = add i64 %row, {r}\n  %n{r} = call i64 @llvm.umin.i64(i64 %n{r}.any, i64 %most)\n"
@@ -169,7 +232,7 @@ def scores_text(rows: int) -> str:
     return f"""
 define internal void @scores_{rows}(ptr %turned, ptr %queries, i64 %row, i64 %most, i64 %size, ptr %scores) noinline {{
 entry:
-{_row_pointers(rows, "%queries")}
+{row_pointers(rows, "%queries")}
   br label %pair
 pair:
   %d = phi i64 [0, %entry], [%d.next, %pair]
@@ -187,18 +250,23 @@ done:
 }}"""
 
 
-def mix_text(rows: int) -> str:
-    """`mix_ROWS`: what so many rows hold is scaled down, and %count values are added by their weights."""
-    every = [(r, v) for r in range(rows) for v in (0, 1)]
-    begin = "\n".join(
+def scaled_down_text(rows: int) -> str:
+    """%m0.0.first, %m0.1.first, %m1.0.first, …: 32 columns of what so many rows hold, scaled down."""
+    return "\n".join(
         f"  %m{r}.{v}.at = add i64 %c, {16 * v}\n  %m{r}.{v}.p = getelementptr float, ptr %r{r}, i64 %m{r}.{v}.at\n"
         f"  %m{r}.{v}.old = load <16 x float>, ptr %m{r}.{v}.p, align 4\n"
-        f"  %f{r}.{v}.p = getelementptr float, ptr %state, i64 {STATE * r + 2}\n"
+        f"  %f{r}.{v}.p = getelementptr float, ptr %state, i64 {STATE * r + FACTOR}\n"
         f"  %f{r}.{v}.v = load float, ptr %f{r}.{v}.p, align 4\n"
         + spread(f"f{r}.{v}", "float", f"%f{r}.{v}.v")
         + f"\n  %m{r}.{v}.first = fmul <16 x float> %m{r}.{v}.old, %f{r}.{v}"
-        for r, v in every
+        for r in range(rows)
+        for v in (0, 1)
     )
+
+
+def mix_text(rows: int) -> str:
+    """`mix_ROWS`: what so many rows hold is scaled down, and %count values are added by their weights."""
+    every = [(r, v) for r in range(rows) for v in (0, 1)]
     sums = "\n".join(
         f"  %m{r}.{v} = phi <16 x float> [%m{r}.{v}.first, %column], [%m{r}.{v}.next, %key]" for r, v in every
     )
@@ -217,11 +285,11 @@ def mix_text(rows: int) -> str:
 define internal void @mix_{rows}(ptr %values, i64 %count, ptr %scores, ptr %state, ptr %mixed, i64 %row, i64 %most,
     i64 %size) noinline {{
 entry:
-{_row_pointers(rows, "%mixed")}
+{row_pointers(rows, "%mixed")}
   br label %column
 column:
   %c = phi i64 [0, %entry], [%c.next, %column.end]
-{begin}
+{scaled_down_text(rows)}
   br label %key
 key:
   %k = phi i64 [0, %column], [%k.next, %key]
@@ -247,12 +315,16 @@ done:
 }}"""
 
 
+TOTAL: Final = f"""
+  %sums.p = getelementptr float, ptr %state, i64 {SUMS}
+  %sums = load <16 x float>, ptr %sums.p, align 4
+  %sum = call reassoc float @llvm.vector.reduce.fadd.v16f32(float 0.0, <16 x float> %sums)""".strip("\n")
+"""The sum of all weights of a row."""
 FINISH: Final = f"""
 ; A row divided by the sum of its weights, into its place among the results.
 define internal void @finish(ptr %mixed, ptr %state, ptr %result, i64 %size) {{
 entry:
-  %sum.p = getelementptr float, ptr %state, i64 1
-  %sum = load float, ptr %sum.p, align 4
+{TOTAL}
   %inverse = fdiv float 1.0, %sum
 {spread("by", "float", "%inverse")}
   br label %column

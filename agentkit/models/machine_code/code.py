@@ -86,14 +86,14 @@ def instructions() -> Instructions | None:
     if not all(has.get(name) for name in ("avx2", "fma", "f16c")):
         return None
     if all(has.get(name) for name in ("avx512vnni", "avx512bw", "avx512vl")):
-        return "avx512vnni"
+        return "avx512bf16" if has.get("avx512bf16") else "avx512vnni"
     return "avxvnni" if has.get("avxvnni") else "avx2"
 
 
 def _features(chosen: Instructions) -> str:
     """The processor's features in LLVM's words; wide vectors are used where the code is written for them."""
     features: str = importlib.import_module("llvmlite.binding").get_host_cpu_features().flatten()
-    if chosen == "avx512vnni":
+    if chosen.startswith("avx512"):
         return features + ",-prefer-256-bit"
     without = ["avx512f"] + (["avxvnni"] if chosen == "avx2" else [])
     return features + "".join(f",-{name}" for name in without)

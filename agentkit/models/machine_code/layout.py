@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-Instructions: TypeAlias = Literal["avx512vnni", "avxvnni", "avx2"]
-"""What multiplies bytes."""
+Instructions: TypeAlias = Literal["avx512bf16", "avx512vnni", "avxvnni", "avx2"]
+"""What multiplies bytes; the first one multiplies bfloat16 as well."""
 Before: TypeAlias = Literal["plain", "normed", "gated"]
 """What is done to the inputs of a product first."""
 Bits: TypeAlias = Literal[4, 8]
@@ -47,4 +47,4 @@ ATTEND_FIELDS: Final = (
 """After the first four fields of a job. `inputs` float32 [tokens, heads + 2 groups, size]; `queries` and `mixed`
 float32 [groups, tokens x heads / groups, size]; `cosine` and `sine` float32 [tokens, size / 2]; `keys` and `values`
 bfloat16 [groups, stride], of which `known` positions of `size` numbers are there; `results` float32 [tokens, heads,
-size]; `scale` the bits of what scores are multiplied by."""
+size]; `scale` the bits of what scores are multiplied by: weights are powers of 2."""

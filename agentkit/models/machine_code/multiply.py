@@ -23,14 +23,9 @@ from agentkit.models.machine_code.layout import (
 )
 from agentkit.models.machine_code.writing import fields, indices, splat, spread
 
-_TILES: Final[dict[Instructions, tuple[int, ...]]] = {
-    "avx512vnni": (8, 4, 2, 1),
-    "avxvnni": (4, 2, 1),
-    "avx2": (4, 2, 1),
-}
-"""Tokens that are computed together: as many as the registers hold."""
-
-
+_MOST: Final[dict[Instructions, int]] = {"avx512bf16": 8, "avx512vnni": 8, "avxvnni": 4, "avx2": 4}
+"""Tokens that are computed together: as many as the registers hold, and any smaller number. In two portions the
+second one would find the weights in the cache, with memory idle meanwhile."""
 _AHEAD: Final = 8
 """Groups; with several tokens the processor itself does not look far enough ahead for what comes from memory."""
 _ENOUGH: Final = 4
@@ -39,7 +34,7 @@ _ENOUGH: Final = 4
 
 def multiply_text(instructions: Instructions) -> str:
     """For both numbers of bits."""
-    tiles = _TILES[instructions]
+    tiles = range(_MOST[instructions], 0, -1)
     parts = _dots(instructions)
     for bits in BLOCK_BYTES:
         parts += [_tile(bits, tokens) for tokens in tiles]
@@ -52,7 +47,7 @@ def _dots(instructions: Instructions) -> list[str]:
     head = (
         "define internal <16 x i32> @dot_{0}(<16 x i32> %sum, <64 x i8> %u, <64 x i8> %s) alwaysinline {{\n"
     )
-    if instructions == "avx512vnni":
+    if instructions in ("avx512bf16", "avx512vnni"):
         name = "@llvm.x86.avx512.vpdpbusd.512(<16 x i32>{0}, <64 x i8>{1}, <64 x i8>{2})"
         body = f"  %r = call <16 x i32> {name.format(' %sum', ' %u', ' %s')}\n  ret <16 x i32> %r\n}}"
         declared = "declare <16 x i32> " + name.format("", "", "")

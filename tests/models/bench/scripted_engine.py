@@ -18,6 +18,7 @@ class ScriptedEngine:
         asked: Gets its name at every measurement of a call, so that the order of engines can be seen.
         fails_calls: Calls raise an error.
         reuses_prompts: What it says of itself.
+        slows_down: It has reference passes, and takes half as long again from each of them on.
     """
 
     about = "scripted"
@@ -30,11 +31,13 @@ class ScriptedEngine:
         asked: list[str] | None = None,
         fails_calls: bool = False,
         reuses_prompts: bool = True,
+        slows_down: bool = False,
     ) -> None:
         self.name = name
         self.reuses_prompts = reuses_prompts
         self.requests: list[GenerationRequest] = []
         self.closed = False
+        self._slows_down = slows_down
         self._seconds = seconds
         self._asked = asked if asked is not None else []
         self._fails_calls = fails_calls
@@ -46,13 +49,25 @@ class ScriptedEngine:
             if self._fails_calls:
                 raise ModelError("it cannot call", hint="Nothing helps.")
         answers = [
-            Answer("text", prompt_tokens=500, generated_tokens=request.max_tokens, forward_passes=12)
+            Answer(
+                "text",
+                prompt_tokens=500,
+                generated_tokens=request.max_tokens,
+                forward_passes=12,
+                computed_tokens=60,
+            )
             for request in requests
         ]
         return Timed(self._seconds * sum(request.max_tokens for request in requests), tuple(answers))
 
     def seconds_to_first_token(self) -> float:
         return 3.0
+
+    def reference_pass(self) -> float | None:
+        if not self._slows_down:
+            return None
+        self._seconds *= 1.5
+        return 10 * self._seconds
 
     def peak_memory(self) -> int | None:
         return 2_000_000

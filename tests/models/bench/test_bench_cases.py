@@ -67,7 +67,17 @@ def test_an_engine_that_keeps_no_prompts_skips_the_turns_between() -> None:
 
 def test_calls_in_a_row_are_read_at_their_marks() -> None:
     found = calls_in_a_row(ScriptedEngine(seconds=0.001), DESK, Setting(marks=(2, 5)))
-    assert found == {"calls_2": CALL_TOKENS, "calls_5": CALL_TOKENS, "calls": 1}
+    assert found["calls_2"] == found["calls_5"] == pytest.approx(CALL_TOKENS)
+    assert found["calls_5_growth"] == 1
+    assert "calls_5_relative" not in found
+    assert (found["calls_5_passes"], found["calls_5_rows"], found["calls_5_prefilled"]) == (12, 5, 500)
+
+
+def test_a_machine_that_slows_down_is_no_growth_of_calls() -> None:
+    found = calls_in_a_row(ScriptedEngine(seconds=0.001, slows_down=True), DESK, Setting(marks=(2, 5)))
+    assert found["calls_5"] > 1.5 * found["calls_2"]
+    assert found["calls_5_relative"] == pytest.approx(CALL_TOKENS / 10)
+    assert found["calls_5_growth"] == pytest.approx(1)
 
 
 def test_impatience_ends_a_row_of_calls_early() -> None:
@@ -84,4 +94,4 @@ def test_decoding_is_what_a_longer_text_takes_beyond_a_shorter_one() -> None:
 
 def test_figures_of_calls_say_how_many_calls() -> None:
     assert figure("calls_1024").title == "(e) a call, around call 1,024 in a row"
-    assert figure("calls").unit == "times"
+    assert figure("calls_64_growth").unit == "times"

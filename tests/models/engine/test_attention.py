@@ -108,6 +108,26 @@ def test_large_scores_leave_all_weight_with_the_largest(kernels: Kernels) -> Non
     assert torch.allclose(found.view(2, 32), values[0, 33].float().expand(2, 32))
 
 
+@pytest.mark.parametrize("step", [0.02, 0.3, 4.0])
+def test_scores_that_grow_or_fall_all_the_time_are_weighed_as_torch_weighs_them(
+    kernels: Kernels, step: float
+) -> None:
+    shape, known = shape_of((4, 2, 64)), 500
+    inputs = projected(shape, 3)
+    found = []
+    for attention, dtype in (
+        (TorchAttention(shape, torch.float32, torch.float32), torch.float32),
+        (CompiledAttention(shape, kernels), torch.bfloat16),
+    ):
+        states = known_states(shape, known, 3, dtype)
+        keys, _ = states.of_layer(1)
+        direction = torch.ones(64) * torch.tensor([[1.0], [-1.0]])  # of each group
+        growing = (torch.arange(known) // 16)[None, :, None] * step * direction[:, None]
+        keys[:, :known] = growing.bfloat16().to(dtype)
+        found.append(attended(attention, states, inputs))
+    assert float((found[1] - found[0]).norm() / found[0].norm()) < 0.02
+
+
 def test_states_and_heads_that_do_not_fit_are_refused_before_any_memory_is_touched(kernels: Kernels) -> None:
     rotation = (torch.zeros(2, 16), torch.zeros(2, 16))
     fitting = torch.zeros(2, 1, 40, 32, dtype=torch.bfloat16)

@@ -19,6 +19,7 @@ def usable() -> list[Instructions]:
     """What this processor multiplies with, and what it could if it were older."""
     best = instructions()
     older: dict[Instructions | None, list[Instructions]] = {
+        "avx512bf16": ["avx512bf16", "avx512vnni", "avx2"],
         "avx512vnni": ["avx512vnni", "avx2"],
         "avxvnni": ["avxvnni", "avx2"],
         "avx2": ["avx2"],
