@@ -16,7 +16,7 @@ from agentkit.remote.openapi import ServiceSettings
 from agentkit.store.erasure_records import Retention
 from agentkit.yaml_files import Location, load_yaml, read_yaml
 
-DEFAULT_GENERATOR = "qwen2.5-coder-0.5b"
+DEFAULT_GENERATOR = "qwen2.5-coder-1.5b"
 DEFAULT_ENCODER = "minilm-l6"
 CONFIG_FILE = "agent.yaml"
 
