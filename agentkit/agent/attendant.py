@@ -14,7 +14,6 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from agentkit.agent.approval_desk import refuse_if_waiting
 from agentkit.agent.hand_over import passed_on
 from agentkit.agent.leases import Leases
 from agentkit.agent.loop import commit, run_turn
@@ -76,9 +75,6 @@ class Attendant:
     ) -> Iterator[Event]:
         """Accept a message, which is stored when this returns, and give the events of its turn."""
         self._leases.give_back_what_is_left(store, conversation)
-        for last in store.turns(conversation, last=1):
-            if last.status == "open":
-                refuse_if_waiting(store, last)
         accepted = store.accept(
             conversation,
             message,

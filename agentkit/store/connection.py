@@ -131,6 +131,14 @@ class Connection:
         found: Row | None = self._present().conn.execute(sql, values).fetchone()
         return found
 
+    def read(self, sql: str, values: Values = ()) -> list[Row]:
+        """All rows of a query, in a block of its own: one statement sees one state without a transaction."""
+        if self._in_use() is not None:
+            return self.rows(sql, values)
+        with self._reading, self._translated():
+            self._check_usable()
+            return self._reader.conn.execute(sql, values).fetchall()
+
     def execute(self, sql: str, values: Values = ()) -> int:
         """Run a statement inside `writing` and return the key of the row that it inserted last."""
         return self._present().conn.execute(sql, values).lastrowid or 0

@@ -19,13 +19,10 @@ if TYPE_CHECKING:
 
 _MARK: Final = "SELECT added, rewritten FROM memory_marks WHERE tenant = ? AND user = ?"
 
-# It does not begin at 0: who saw the memories of this user before they were erased takes everything anew.
-_FIRST_MARK: Final = """
-INSERT INTO memory_marks (tenant, user, added, rewritten) VALUES (?, ?, 0, abs(random() >> 16))
-ON CONFLICT DO NOTHING"""
-
+# `rewritten` does not begin at 0: who saw the memories of this user before they were erased takes everything anew.
 _COUNT_ADDED: Final = """
-UPDATE memory_marks SET added = added + 1 WHERE tenant = ? AND user = ? RETURNING added - 1 AS seq"""
+INSERT INTO memory_marks (tenant, user, added, rewritten) VALUES (:tenant, :user, :count, abs(random() >> 16))
+ON CONFLICT DO UPDATE SET added = added + :count RETURNING added - :count AS first"""
 
 _COUNT_REWRITTEN: Final = "UPDATE memory_marks SET rewritten = rewritten + 1 WHERE tenant = ? AND user = ?"
 
@@ -85,8 +82,7 @@ class MemoryRows(UserRows):
         wanted = list(ids)
         if not wanted:
             return []
-        with self._connection.reading():
-            rows = self._connection.rows(_THESE, (self._tenant, self._user, json.dumps(wanted)))
+        rows = self._connection.read(_THESE, (self._tenant, self._user, json.dumps(wanted)))
         found = {row["id"]: _record(row) for row in rows}
         return [found[each] for each in wanted if each in found]
 
@@ -131,16 +127,22 @@ class MemoryRows(UserRows):
 
     def _add_memories(self, memories: Sequence[NewMemory], turn: Row | None) -> list[str]:
         """Insert memories inside a write; those that name no turn belong to `turn`."""
-        if memories:
-            self._connection.execute(_FIRST_MARK, (self._tenant, self._user))
-        return [self._add_memory(memory, turn) for memory in memories]
+        if not memories:
+            return []
+        counted = {"tenant": self._tenant, "user": self._user, "count": len(memories)}
+        first = self._connection.rows(_COUNT_ADDED, counted)[0]["first"]
+        rows = [self._values(memory, seq, turn) for seq, memory in enumerate(memories, start=first)]
+        self._connection.execute_many(_ADD, rows)
+        ids = [str(row[0]) for row in rows]
+        replaced = ((new, old) for new, memory in zip(ids, memories, strict=True) for old in memory.replaces)
+        self._connection.execute_many(_REPLACE, ((*pair, self._tenant, self._user) for pair in replaced))
+        return ids
 
-    def _add_memory(self, memory: NewMemory, turn: Row | None) -> str:
+    def _values(self, memory: NewMemory, seq: int, turn: Row | None) -> tuple[object, ...]:
+        """The columns of `_ADD`, the id first."""
         source = self._turn_row(memory.turn_id) if memory.turn_id else turn
-        memory_id = self._ids()
-        seq = self._connection.rows(_COUNT_ADDED, (self._tenant, self._user))[0]["seq"]
-        values = (
-            memory_id,
+        return (
+            self._ids(),
             self._tenant,
             self._user,
             seq,
@@ -155,10 +157,6 @@ class MemoryRows(UserRows):
             None if memory.vector is None else to_blob(memory.vector),
             storable(memory.about, "what a memory is about"),
         )
-        self._connection.execute(_ADD, values)
-        for old in memory.replaces:
-            self._connection.execute(_REPLACE, (memory_id, old, self._tenant, self._user))
-        return memory_id
 
 
 def _record(row: Row) -> MemoryRecord:
