@@ -103,9 +103,7 @@ class Recall:
             if len(kept) >= limit:
                 break
             place = {ids[row]: row for row in batch}
-            for record in self._store.memory(place):
-                if record.replaced_by is not None:
-                    continue
+            for record in self._store.memory(place, replaced=False):
                 _keep(kept, _Found(place[record.id], record, _words(record.text)), matrix)
         return [
             _recollection(each.record, float(cosine[each.row]), float(scores[each.row]))
@@ -177,9 +175,7 @@ class Recall:
             rows = numpy.flatnonzero(self._index.eligible("fact", None, 0))
         batch = next(_best_first(cosine, rows, _COMPARED), [])
         near = {ids[row]: float(cosine[row]) for row in batch}
-        return [
-            (near[record.id], record) for record in self._store.memory(near) if record.replaced_by is None
-        ]
+        return [(near[record.id], record) for record in self._store.memory(near, replaced=False)]
 
     def stale(self) -> int:
         """How many memories have no vector of this encoder, so that no search finds them."""
