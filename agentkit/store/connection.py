@@ -71,7 +71,7 @@ class Connection:
         with self._reading:
             self._check_usable()
             with self._translated(), self._using(self._reader):
-                self._reader.execute("BEGIN")
+                self._reader.conn.execute("BEGIN")
                 try:
                     yield
                 finally:

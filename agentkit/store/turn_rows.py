@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError
 
 from agentkit.errors import Busy, TurnConflict
-from agentkit.events import Event, dump_event
+from agentkit.events import Event, dump_events
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User, dump_message
 from agentkit.store.connection import Row
 from agentkit.store.failures import unstorable
@@ -133,7 +133,7 @@ class TurnRows(MemoryRows):
         """End a turn: reply, events, memories, last results, status and queue in one transaction."""
         if reply.calls:
             raise TurnConflict(f"The reply of turn {turn_id} holds calls; record it as a step and run them.")
-        text, trace = message_json(reply), f"[{','.join(_event_json(event) for event in events)}]"
+        text, trace = message_json(reply), _events_json(events)
         with self._connection.writing("commit_turn"):
             turn = self._writable_turn_row(turn_id)
             for seq, result in enumerate(results, start=turn["next_step"]):
@@ -239,8 +239,8 @@ def message_json(value: Message | ToolCall) -> str:
         raise unstorable("the message") from problem
 
 
-def _event_json(event: Event) -> str:
+def _events_json(events: Sequence[Event]) -> str:
     try:
-        return dump_event(event)
+        return dump_events(events)
     except PydanticSerializationError as problem:
-        raise unstorable(f"the event {event.type}") from problem
+        raise unstorable("an event") from problem
