@@ -184,12 +184,13 @@ class Recall:
             return self._stale
 
     def embed_again(self) -> int:
-        """Give every memory that has none a vector of this encoder, after a change of the encoder.
+        """Give every memory that has none a vector of this encoder, replaced ones too, after a change of the encoder.
 
         Returns:
             How many were embedded.
         """
-        old = [record for record in self._store.memories() if record.encoder_id != self._encoder.id]
+        known = self._store.memories(replaced=True)
+        old = [record for record in known if record.encoder_id != self._encoder.id]
         for start in range(0, len(old), _BATCH):
             batch = old[start : start + _BATCH]
             vectors = self._encoder.encode([record.text for record in batch])

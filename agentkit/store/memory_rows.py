@@ -46,7 +46,7 @@ _ALL_OF_KIND: Final = (
 
 # The plus keeps SQLite from looking at all memories of the user instead of these few.
 _THESE: Final = (
-    _COLUMNS
+    _COLUMNS  # noqa: S608
     + "WHERE memories.id IN (SELECT value FROM json_each(?)) AND +memories.tenant = ? AND +memories.user = ?"
 )
 
