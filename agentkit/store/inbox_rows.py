@@ -38,7 +38,7 @@ SELECT conversations.number, conversations.id, leases.fence, leases.holder, leas
     (SELECT number FROM turns WHERE conversation = conversations.number AND status = 'open') AS open_turn,
     EXISTS (
         SELECT 1 FROM hand_offs WHERE conversation = conversations.number
-        AND (status = 'taken' OR (status = 'waiting' AND holds))
+        AND status IN ('waiting', 'taken') AND (status = 'taken' OR holds)
     ) AS is_with_a_person
 FROM conversations LEFT JOIN leases ON leases.conversation = conversations.number
 WHERE conversations.id = ? AND conversations.tenant = ? AND conversations.user = ?"""
@@ -55,7 +55,7 @@ _TAKE: Final = "UPDATE inbox SET turn = ?, message = NULL WHERE id = ?"
 _OPEN_TURN: Final = TURN_COLUMNS + "WHERE turns.conversation = ? AND turns.status = 'open'"
 
 _IS_WITH_A_PERSON: Final = """
-SELECT 1 FROM hand_offs WHERE conversation = ? AND (status = 'taken' OR (status = 'waiting' AND holds))"""
+SELECT 1 FROM hand_offs WHERE conversation = ? AND status IN ('waiting', 'taken') AND (status = 'taken' OR holds)"""
 
 _LEASE: Final = """
 INSERT INTO leases (conversation, fence, holder, until, seconds, stop) VALUES (?, 1, ?, ?, ?, 0)
