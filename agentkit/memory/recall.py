@@ -104,8 +104,8 @@ class Recall:
                 break
             place = {ids[row]: row for row in batch}
             for record in self._store.memory(place, replaced=False):
-                words = _words(record.text)
-                _keep(kept, _Found(place[record.id], record, words, _numbers(words)), matrix, limit)
+                said = _words(record.text)
+                _keep(kept, _Found(place[record.id], record, said, _numbers(said)), matrix, limit)
         return [
             _recollection(each.record, float(cosine[each.row]), float(scores[each.row]))
             for each in kept[:limit]
