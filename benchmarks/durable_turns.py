@@ -1,4 +1,4 @@
-"""How quick turns are beside the models: `python -m benchmarks.durable_turns [--cases overhead,many,long,open]`.
+"""How quick turns are beside the models: `python -m benchmarks.durable_turns [--cases overhead,many,long,open,recall]`.
 
 The generator does what the message says and the encoder counts words, so that what is measured is the framework: the
 loop, one tool call a turn, and the store on this machine's disk. Times are wall times, with the processor time of the
@@ -8,6 +8,7 @@ whole process beside them where a busy machine would blur the first.
 - many: fifty conversations at once, each message answered before the next is sent, by one process and by two
 - long: a conversation of 10,000 messages beside one of 10
 - open: a file with a million messages
+- recall: a search among 10,000 and 100,000 memories of a user, as a turn makes it, each after what a turn added
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import functools
 import json
 import multiprocessing
 import os
+import random
 import statistics
 import subprocess
 import tempfile
@@ -29,10 +31,11 @@ from typing import Any, Final
 
 from agentkit.agent import Agent, Settings
 from agentkit.events import Replied, TurnFinished
-from agentkit.memory import memories_of
+from agentkit.memory import RecallPool, memories_of
 from agentkit.messages import assistant, user
 from agentkit.store.driver import sqlite3
-from agentkit.store.protocol import Store
+from agentkit.store.protocol import Store, UserStore
+from agentkit.store.records import NewMemory
 from agentkit.store.sqlite_store import SqliteStore
 from agentkit.testing import HashingEncoder, InMemoryStore
 from agentkit.testing.soak.worker import ObedientGenerator
@@ -56,6 +59,9 @@ _ROOT: Final = Path(__file__).resolve().parents[1]
 _PEER_PYTHON: Final = _ROOT / ".venv-bench/bin/python"
 _WARM_UP: Final = 20
 _TURNS: Final = 200
+_DIMENSION: Final = 384  # as MiniLM has
+_WORDS: Final = 20_000  # different ones in what is remembered
+_AT_ONCE: Final = 1_000  # memories of one turn, so that filling takes seconds
 
 # A million messages as turns of a thousand conversations; their texts are short.
 _FILL: Final = (
@@ -249,11 +255,66 @@ def opening(folder: Path) -> dict[str, float]:
     }
 
 
+def recall(folder: Path) -> dict[str, Any]:
+    """The search of a turn among many memories of one user, with what the turn before added."""
+    encoder, dice = HashingEncoder(_DIMENSION), random.Random(0)
+    with closing(SqliteStore.open(folder / "recall.db")) as store:
+        return {f"{count} memories": _recall(store, count, encoder, dice) for count in (10_000, 100_000)}
+
+
+def _recall(store: SqliteStore, count: int, encoder: HashingEncoder, dice: random.Random) -> dict[str, float]:
+    user_store = store.for_user("default", f"user-{count}")
+    for start in range(0, count, _AT_ONCE):
+        _remember(user_store, [_sentence(dice) for _ in range(min(_AT_ONCE, count - start))], encoder)
+    found = RecallPool(encoder).for_user(user_store)
+    similarity = Settings().recall_similarity
+    begun = time.perf_counter()
+    found.search(_sentence(dice), min_similarity=similarity)
+    first = (time.perf_counter() - begun) * 1000
+    walls, hits = [], 0
+    for _ in range(_TURNS):
+        _remember(user_store, [_sentence(dice)], encoder)
+        question = " ".join(_sentence(dice).split()[:7])
+        vector = encoder.encode([question])[0]
+        begun = time.perf_counter()
+        hits += len(found.search(vector, min_similarity=similarity, words=question))
+        walls.append((time.perf_counter() - begun) * 1000)
+    return {
+        "first_ms": first,
+        "p50_ms": statistics.median(walls),
+        "p95_ms": statistics.quantiles(walls, n=20)[-1],
+        "found": hits / _TURNS,
+    }
+
+
+def _remember(user_store: UserStore, texts: Sequence[str], encoder: HashingEncoder) -> None:
+    """Store texts as what users said, in a conversation of their own."""
+    turn = user_store.begin_turn(user_store.new_conversation(), user(texts[0]))
+    vectors = encoder.encode(texts)
+    user_store.commit_turn(
+        turn.id,
+        reply=assistant("It is in Porto."),
+        events=(),
+        memories=[
+            NewMemory("message", text, "user", 0.4, encoder.id, vector)
+            for text, vector in zip(texts, vectors, strict=True)
+        ],
+        status="done",
+    )
+
+
+def _sentence(dice: random.Random) -> str:
+    """Words of which some are frequent and most are rare."""
+    numbers = (int(dice.paretovariate(0.6)) % _WORDS for _ in range(dice.randint(8, 14)))
+    return " ".join(f"{number * 2_654_435_761 % 2**32:x}" for number in numbers)
+
+
 CASES: Final[dict[str, Callable[[Path], dict[str, Any]]]] = {
     "overhead": overhead,
     "many": many,
     "long": long,
     "open": opening,
+    "recall": recall,
 }
 
 

@@ -9,9 +9,10 @@ from typing import get_args
 from pydantic import JsonValue
 
 from agentkit.agent.ranking import ToolPool
-from agentkit.errors import AwaitsApproval, ConfigurationError, InputRejected, RecordNotFound, ToolRetry
+from agentkit.errors import ConfigurationError, InputRejected, RecordNotFound, ToolRetry
 from agentkit.events import Event
 from agentkit.messages import ToolEffect
+from agentkit.store.call_records import awaits_approval
 from agentkit.store.protocol import ApprovalRecord, OpenTurn, Store, TurnRecord, UserStore
 from agentkit.tools import validate_arguments
 
@@ -127,7 +128,7 @@ def check_rules(approve: Sequence[str], tools: ToolPool) -> None:
             )
 
 
-def refuse_if_waiting(store: UserStore, turn: TurnRecord, outcome: str = "Nothing was stored.") -> None:
+def refuse_if_waiting(store: UserStore, turn: TurnRecord, outcome: str) -> None:
     """Refuse to go on with an open turn that waits for a person.
 
     Args:
@@ -140,8 +141,4 @@ def refuse_if_waiting(store: UserStore, turn: TurnRecord, outcome: str = "Nothin
     """
     waiting = tuple(each.id for each in store.approvals(turn.id) if each.status == "waiting")
     if waiting:
-        raise AwaitsApproval(
-            f"Conversation {turn.conversation_id} waits for a person to decide. {outcome}",
-            hint=f"Decide with Agent.approvals or `agentkit approvals`: {', '.join(waiting)}.",
-            approvals=waiting,
-        )
+        raise awaits_approval(turn.conversation_id, waiting, outcome)

@@ -14,8 +14,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from agentkit.agent.approval_desk import refuse_if_waiting
 from agentkit.agent.hand_over import passed_on
+from agentkit.agent.histories import Histories
 from agentkit.agent.leases import Leases
 from agentkit.agent.loop import commit, run_turn
 from agentkit.agent.questions import Before, Questions
@@ -63,6 +63,7 @@ class Attendant:
             str, Mapping[str, JsonValue]
         ] = {}  # by conversation: of those who wait for a reply
         self._questions = Questions()
+        self._histories = Histories()
 
     def answer(
         self,
@@ -76,9 +77,6 @@ class Attendant:
     ) -> Iterator[Event]:
         """Accept a message, which is stored when this returns, and give the events of its turn."""
         self._leases.give_back_what_is_left(store, conversation)
-        for last in store.turns(conversation, last=1):
-            if last.status == "open":
-                refuse_if_waiting(store, last)
         accepted = store.accept(
             conversation,
             message,
@@ -184,6 +182,7 @@ class Attendant:
             yield from _until_stopped(turn, before)
             if turn.committed:
                 self._questions.note(turn, claim.turn.turn.seq, before)
+                self._histories.note(turn, claim.turn.turn.seq, claim.turn.message)
         except StoreError:
             turn.committed = (
                 True  # what cannot be written cannot be closed either; somebody else does it later
@@ -221,7 +220,7 @@ class Attendant:
             conversation_id=conversation,
             turn_id=left.turn.id,
             text=text_of(left.message),
-            history=store.transcript(conversation, last_turns=latest) if latest else (),
+            history=self._histories.before(store, conversation, earlier, latest),
             history_from=earlier - latest,
             profile=profile,
             lease=claim.lease,

@@ -182,9 +182,10 @@ def commit(
             results.append(tool_result(call, "It was interrupted before it ran.", status="interrupted"))
     # What was read may be in the words of the reply: it is trusted no more than the worst of it.
     read = worst_trust([part for message in turn.transcript for part in message.parts])
+    reply = assistant(text, trust="untrusted" if read == "untrusted" else "system")
     turn.store.commit_turn(
         turn.turn_id,
-        reply=assistant(text, trust="untrusted" if read == "untrusted" else "system"),
+        reply=reply,
         events=(*turn.events, *last_events),
         memories=_remembered(turn, seen) if seen is not None else (),
         status=status,
@@ -192,3 +193,4 @@ def commit(
         hand_off=hand_off,
     )
     turn.committed = True
+    turn.reply = None if results else reply

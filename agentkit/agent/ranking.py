@@ -13,6 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from agentkit.models.protocols import Encoder
@@ -104,6 +105,11 @@ class _Index:
         self.lengths = [math.sqrt(sum(self.weights[w] ** 2 for w in words)) for words in self.words]
 
 
+@cache
+def _no_index() -> _Index:
+    return _Index((), ())
+
+
 class ToolRanking:
     """The tools of one turn, and which of them matter for a message. Made by `ToolPool.prepared`.
 
@@ -114,7 +120,7 @@ class ToolRanking:
 
     def __init__(self, tools: Sequence[Tool] = (), index: _Index | None = None) -> None:
         self._tools = tuple(tools)
-        self._index = index or _Index((), ())
+        self._index = index or _no_index()
 
     @property
     def tools(self) -> Sequence[Tool]:

@@ -78,6 +78,7 @@ class Turn:
         started_calls: Calls with an effect that this process has started.
         tools: The tools that this turn may use.
         dialogue: What the flows of the bot make of the message.
+        reply: What the commit stored, where all calls had their results before it.
         stop: Set when the turn is to end early; a generation sees it at once, a tool is waited for.
     """
 
@@ -105,6 +106,7 @@ class Turn:
     dialogue: Dialogue | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     looked_at: float = field(default_factory=time.monotonic)
+    reply: Assistant | None = None
     tokens_written: int = 0
     committed: bool = False
     started: float = field(default_factory=time.monotonic)

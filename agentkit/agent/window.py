@@ -52,9 +52,12 @@ def fit(
         whole = [m for each in turns[start:] for m in each]
         short = [_shortened(m, 0) if _is_long(m) else m for m in whole]
         for kept in (whole, short) if short != whole else (whole,):
-            if count((system, *kept, *turn)) > budget:
+            messages = (system, *kept, *turn)
+            if count(messages) > budget:
                 continue  # a summary is made only where it has a chance
-            messages = (system, *_behind(summary(first + start), [*kept, *turn]))
+            if (before := summary(first + start)) is None:
+                return messages
+            messages = (system, *_behind(before, [*kept, *turn]))
             if count(messages) <= budget:
                 return messages
     current = list(turn)
@@ -70,10 +73,8 @@ def fit(
     return (system, *current)
 
 
-def _behind(summary: Part | None, messages: Sequence[Message]) -> Sequence[Message]:
+def _behind(summary: Part, messages: Sequence[Message]) -> Sequence[Message]:
     """The messages with a summary before the words of the first one, which is the user's."""
-    if summary is None:
-        return messages
     opening = messages[0]
     return [opening.model_copy(update={"parts": (summary, *opening.parts)}), *messages[1:]]
 

@@ -83,10 +83,15 @@ def search(
     """Find memories of a user by meaning and words, as the bot does, with score and similarity."""
     with _recall(bot, database, user) as recall:
         found = recall.search(query, limit=limit, min_similarity=-1.0)
-    if not found:
+        stale = recall.stale()
+    if not found and not stale:
         out.print(Text(f"Nothing is remembered of {user}.", style="dim"))
     for each in found:
         out.print(Text(f"  {each.score:5.2f}  {each.similarity:5.2f}  {each.kind:7}  {each.text}"))
+    if stale:
+        out.print(
+            Text(f"{stale} more have no vector of this encoder. agentkit memory embed {bot}", style="yellow")
+        )
 
 
 @app.command()
@@ -124,6 +129,28 @@ def forget(
     if not as_json:
         out.print(Text(f"Forgotten: {record.text}"))
     _print_receipt(receipt, as_json=as_json)
+
+
+@app.command()
+def embed(
+    bot: BotArgument,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", help="Only memories of this user; else of all.")
+    ] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Embed what the bot's encoder has no vectors of: after a change of `encoder` in agent.yaml.
+
+    Until then those memories are kept and shown, but not recalled.
+    """
+    with _opened(bot, database) as store:
+        encoder = load_encoder(load_config(bot).encoder, progress=BarProgress(err))
+        owners = store.remembered_users() if user is None else [("default", user)]
+        done = {owner: Recall(store.for_user(*owner), encoder).embed_again() for owner in owners}
+    for (_, name), count in done.items():
+        if count:
+            out.print(Text(f"  {count:6}  {name}"))
+    out.print(Text(f"Embedded {sum(done.values())} memories with {encoder.id}."))
 
 
 @app.command()

@@ -5,6 +5,7 @@ Every event carries `milliseconds`: the time that the step took which it reports
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field, TypeAdapter
@@ -123,7 +124,7 @@ __all__ = [
     "TurnFinished",
     "TurnPaused",
     "TurnStarted",
-    "dump_event",
+    "dump_events",
     "load_event",
 ]
 
@@ -159,13 +160,14 @@ TurnEvent: TypeAlias = (
 Event: TypeAlias = Annotated[TurnEvent | DialogueEvent | PeopleEvent, Field(discriminator="type")]
 
 _EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
+_EVENTS: Final[TypeAdapter[tuple[Event, ...]]] = TypeAdapter(tuple[Event, ...])
 
 
-def dump_event(event: Event) -> str:
-    """One event as JSON text."""
-    return _EVENT.dump_json(event).decode()
+def dump_events(events: Sequence[Event]) -> str:
+    """Events as a JSON array."""
+    return _EVENTS.dump_json(tuple(events)).decode()
 
 
 def load_event(text: str | bytes) -> Event:
-    """The inverse of `dump_event`; raises `pydantic.ValidationError` for anything else."""
+    """An event from its JSON text; raises `pydantic.ValidationError` for anything else."""
     return _EVENT.validate_json(text)

@@ -65,7 +65,7 @@ class MemoryIndex:
         self._words.add(head.text for head in changes.heads)
         for row, head in enumerate(changes.heads, start=used):
             self._add_head(row, head)
-        self.ids = [*self.ids, *changes.ids]
+        self.ids.extend(changes.ids)  # in place: who reads meanwhile looks at rows that were there before
 
     def view(self) -> Vectors:
         """The vectors, float32 [memories, dimension]."""

@@ -103,10 +103,9 @@ class Recall:
             if len(kept) >= limit:
                 break
             place = {ids[row]: row for row in batch}
-            for record in self._store.memory(place):
-                if record.replaced_by is not None:
-                    continue
-                _keep(kept, _Found(place[record.id], record, _words(record.text)), matrix)
+            for record in self._store.memory(place, replaced=False):
+                said = _words(record.text)
+                _keep(kept, _Found(place[record.id], record, said, _numbers(said)), matrix, limit)
         return [
             _recollection(each.record, float(cosine[each.row]), float(scores[each.row]))
             for each in kept[:limit]
@@ -177,9 +176,7 @@ class Recall:
             rows = numpy.flatnonzero(self._index.eligible("fact", None, 0))
         batch = next(_best_first(cosine, rows, _COMPARED), [])
         near = {ids[row]: float(cosine[row]) for row in batch}
-        return [
-            (near[record.id], record) for record in self._store.memory(near) if record.replaced_by is None
-        ]
+        return [(near[record.id], record) for record in self._store.memory(near, replaced=False)]
 
     def stale(self) -> int:
         """How many memories have no vector of this encoder, so that no search finds them."""
@@ -188,12 +185,13 @@ class Recall:
             return self._stale
 
     def embed_again(self) -> int:
-        """Give every memory that has none a vector of this encoder, after a change of the encoder.
+        """Give every memory that has none a vector of this encoder, replaced ones too, after a change of the encoder.
 
         Returns:
             How many were embedded.
         """
-        old = [record for record in self._store.memories() if record.encoder_id != self._encoder.id]
+        known = self._store.memories(replaced=True)
+        old = [record for record in known if record.encoder_id != self._encoder.id]
         for start in range(0, len(old), _BATCH):
             batch = old[start : start + _BATCH]
             vectors = self._encoder.encode([record.text for record in batch])
@@ -262,40 +260,46 @@ def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Itera
 
 @dataclass(frozen=True)
 class _Found:
-    """A memory that is to be shown, its row in the index, and its words."""
+    """A memory that is to be shown, its row in the index, its words, and those that hold a number."""
 
     row: int
     record: MemoryRecord
     words: list[str]
+    numbers: set[str]
 
 
-def _keep(kept: list[_Found], found: _Found, matrix: Vectors) -> None:
-    """Add a memory, or let it take the place of one that says the same: a fact, or the newer one, wins."""
+def _keep(kept: list[_Found], found: _Found, matrix: Vectors, limit: int) -> None:
+    """Add a memory while there is room, or let a fact, or the newer one, take the place of one that says the same."""
     for place, other in enumerate(kept):
-        if _says_the_same(found, other, float(matrix[found.row] @ matrix[other.row])):
+        if _says_the_same(found, other, matrix):
             if (found.record.kind == "fact", found.record.seq) > (
                 other.record.kind == "fact",
                 other.record.seq,
             ):
                 kept[place] = found
             return
-    kept.append(found)
+    if len(kept) < limit:
+        kept.append(found)
 
 
-def _says_the_same(one: _Found, other: _Found, similarity: float) -> bool:
+def _says_the_same(one: _Found, other: _Found, matrix: Vectors) -> bool:
     """Whether `one` adds nothing to `other`, which fits better."""
     kinds = (one.record.kind, other.record.kind)
     if kinds == ("message", "fact") and one.record.turn_id == other.record.turn_id is not None:
         return True
+    if one.words == other.words:
+        return True
+    # "order 1042" and "order 1043" are near in meaning and not the same.
+    same_numbers = one.numbers == other.numbers
+    if kinds[0] == kinds[1] and not same_numbers:
+        return False
+    similarity = float(matrix[one.row] @ matrix[other.row])
     if similarity >= _MOSTLY_THE_SAME and kinds[0] != kinds[1]:
         # A message that says little beyond the fact that was taken from it.
         shorter, longer = sorted((" ".join(one.words), " ".join(other.words)), key=len)
         if f" {shorter} " in f" {longer} ":
             return True
-    # "order 1042" and "order 1043" are near in meaning and not the same.
-    return one.words == other.words or (
-        similarity >= _SAME_MEANING and _numbers(one.words) == _numbers(other.words)
-    )
+    return same_numbers and similarity >= _SAME_MEANING
 
 
 def _says_it_again(text: str, other: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from pydantic import Field, JsonValue
 
+from agentkit.errors import AwaitsApproval
 from agentkit.events import ApprovalReason
 from agentkit.messages import ToolCall, ToolEffect, Value
 
@@ -73,6 +74,21 @@ def arguments_hash(tool: str, arguments: Mapping[str, JsonValue]) -> str:
     """SHA-256 over a tool's name and arguments; the order of names does not matter."""
     text = json.dumps([tool, dict(arguments)], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def awaits_approval(conversation_id: str, approvals: Sequence[str], outcome: str) -> AwaitsApproval:
+    """The error for a conversation whose open turn waits for a person.
+
+    Args:
+        conversation_id: The conversation.
+        approvals: What is waited for.
+        outcome: For the message: what became of what was wanted.
+    """
+    return AwaitsApproval(
+        f"Conversation {conversation_id} waits for a person to decide. {outcome}",
+        hint=f"Decide with Agent.approvals or `agentkit approvals`: {', '.join(approvals)}.",
+        approvals=tuple(approvals),
+    )
 
 
 class FileRecord(Value):

@@ -71,7 +71,7 @@ class Connection:
         with self._reading:
             self._check_usable()
             with self._translated(), self._using(self._reader):
-                self._reader.execute("BEGIN")
+                self._reader.conn.execute("BEGIN")
                 try:
                     yield
                 finally:
@@ -130,6 +130,14 @@ class Connection:
         """The first row of a query, if there is one; inside `reading` or `writing`."""
         found: Row | None = self._present().conn.execute(sql, values).fetchone()
         return found
+
+    def read(self, sql: str, values: Values = ()) -> list[Row]:
+        """All rows of a query, in a block of its own: one statement sees one state without a transaction."""
+        if self._in_use() is not None:
+            return self.rows(sql, values)
+        with self._reading, self._translated():
+            self._check_usable()
+            return self._reader.conn.execute(sql, values).fetchall()
 
     def execute(self, sql: str, values: Values = ()) -> int:
         """Run a statement inside `writing` and return the key of the row that it inserted last."""

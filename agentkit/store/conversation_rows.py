@@ -125,9 +125,8 @@ class ConversationRows(UserRows):
 
     def latest_conversation(self) -> str | None:
         """The id of the conversation that was started last, if there is one."""
-        with self._connection.reading():
-            row = self._connection.row(_LATEST, (self._tenant, self._user))
-        return None if row is None else str(row["id"])
+        rows = self._connection.read(_LATEST, (self._tenant, self._user))
+        return str(rows[0]["id"]) if rows else None
 
     def turns(self, conversation_id: str, *, last: int | None = None) -> list[TurnRecord]:
         """The turns of a conversation, open ones too, in order."""

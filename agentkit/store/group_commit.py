@@ -29,13 +29,21 @@ class _Group:
 
     def __init__(self) -> None:
         self.size = 0
-        self.ended = threading.Event()
         self.error: StoreError | None = None
+        self._waiting: list[threading.Lock] = []
+
+    def waiting(self) -> threading.Lock:
+        """What a member acquires to wait for the end; the lock of the writer is held."""
+        gate = threading.Lock()
+        gate.acquire()
+        self._waiting.append(gate)
+        return gate
 
     def end(self, error: StoreError | None = None) -> None:
-        """Tell the members how it went."""
+        """Tell the members how it went; the lock of the writer is held."""
         self.error = error
-        self.ended.set()
+        for gate in self._waiting:
+            gate.release()
 
 
 class GroupCommit:
@@ -71,7 +79,8 @@ class GroupCommit:
                     yield
             finally:
                 self._commit_if_last()
-        self._wait_for(group)
+            gate = group.waiting() if self._group is group else None
+        self._wait_for(group, gate)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -105,7 +114,7 @@ class GroupCommit:
         """One write of a group: what it wrote is undone when it raises, what others wrote is kept."""
         first = group.size == 0
         if not first:
-            self._database.execute("SAVEPOINT member")
+            self._database.conn.execute("SAVEPOINT member")
         try:
             yield
         except BaseException as problem:
@@ -118,11 +127,11 @@ class GroupCommit:
                 roll_back(self._database)
                 self._end(group)
             else:
-                self._database.execute("ROLLBACK TO member")
-                self._database.execute("RELEASE member")
+                self._database.conn.execute("ROLLBACK TO member")
+                self._database.conn.execute("RELEASE member")
             raise
         if not first:
-            self._database.execute("RELEASE member")
+            self._database.conn.execute("RELEASE member")
         group.size += 1
 
     def _commit_if_last(self) -> None:
@@ -134,7 +143,7 @@ class GroupCommit:
     def _commit(self, group: _Group) -> None:
         error: StoreError | None = StoreError(f"{self._path}: the write was interrupted.", hint="Try again.")
         try:
-            self._database.execute("COMMIT")
+            self._database.conn.execute("COMMIT")
             error = None
         except sqlite3.Error as problem:
             error = translate(problem, self._path)
@@ -146,8 +155,9 @@ class GroupCommit:
         self._group = None
         group.end(error)
 
-    def _wait_for(self, group: _Group) -> None:
-        while not group.ended.wait(_PATIENCE):
+    def _wait_for(self, group: _Group, gate: threading.Lock | None) -> None:
+        """Wait until the group is on the disk; without a gate it is."""
+        while gate is not None and not gate.acquire(timeout=_PATIENCE):
             with self.lock:
                 if self._group is group:
                     self._commit_if_last()
@@ -158,4 +168,4 @@ class GroupCommit:
 def roll_back(database: Database) -> None:
     """Undo the transaction, if there is one."""
     if database.conn.in_transaction:
-        database.execute("ROLLBACK")
+        database.conn.execute("ROLLBACK")

@@ -36,6 +36,7 @@ class Inbox(Protocol):
             claim_seconds: Take the lease for so long where it is free, as `claim` does, in the same transaction.
 
         Raises:
+            AwaitsApproval: The open turn of the conversation waits for a person to decide; nothing was stored.
             Busy: There is no room, or the policy is `reject` and the conversation is being answered; nothing was
                 stored.
             InputRejected: The text cannot be stored, or `client_msg_id` belongs to another message; nothing was.

@@ -30,8 +30,13 @@ class Memories(Protocol):
         """
         ...
 
-    def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
-        """The memories with these ids, replaced ones too, in the order asked; those that are gone are left out."""
+    def memory(self, ids: Iterable[str], *, replaced: bool = True) -> list[MemoryRecord]:
+        """The memories with these ids, in the order asked; those that are gone are left out.
+
+        Args:
+            ids: Which ones.
+            replaced: The facts that a newer one took the place of, too.
+        """
         ...
 
     def memory_vectors(self, encoder_id: str) -> tuple[tuple[str, ...], Vectors]:

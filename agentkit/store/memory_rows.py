@@ -17,15 +17,10 @@ from agentkit.store.vectors import from_blobs, to_blob
 if TYPE_CHECKING:
     from agentkit.store.records import Vectors
 
-_MARK: Final = "SELECT added, rewritten FROM memory_marks WHERE tenant = ? AND user = ?"
-
-# It does not begin at 0: who saw the memories of this user before they were erased takes everything anew.
-_FIRST_MARK: Final = """
-INSERT INTO memory_marks (tenant, user, added, rewritten) VALUES (?, ?, 0, abs(random() >> 16))
-ON CONFLICT DO NOTHING"""
-
+# `rewritten` does not begin at 0: who saw the memories of this user before they were erased takes everything anew.
 _COUNT_ADDED: Final = """
-UPDATE memory_marks SET added = added + 1 WHERE tenant = ? AND user = ? RETURNING added - 1 AS seq"""
+INSERT INTO memory_marks (tenant, user, added, rewritten) VALUES (:tenant, :user, :count, abs(random() >> 16))
+ON CONFLICT DO UPDATE SET added = added + :count RETURNING added - :count AS first"""
 
 _COUNT_REWRITTEN: Final = "UPDATE memory_marks SET rewritten = rewritten + 1 WHERE tenant = ? AND user = ?"
 
@@ -41,22 +36,33 @@ SELECT memories.id, memories.seq, memories.kind, memories.text, memories.trust, 
     memories.encoder AS encoder_id, turns.id AS turn_id, conversations.id AS conversation_id,
     memories.created_at, memories.about, memories.replaced_by
 FROM memories LEFT JOIN turns ON turns.number = memories.turn
+LEFT JOIN conversations ON conversations.number = turns.conversation """
+
+_ALL: Final = _COLUMNS + "WHERE memories.tenant = ? AND memories.user = ? ORDER BY memories.seq"
+
+_ALL_OF_KIND: Final = (
+    _COLUMNS + "WHERE memories.tenant = ? AND memories.user = ? AND memories.kind = ? ORDER BY memories.seq"
+)
+
+# The plus keeps SQLite from looking at all memories of the user instead of these few.
+_THESE: Final = (
+    _COLUMNS  # noqa: S608
+    + "WHERE memories.id IN (SELECT value FROM json_each(?)) AND +memories.tenant = ? AND +memories.user = ?"
+)
+
+_THESE_NOW: Final = _THESE + " AND memories.replaced_by IS NULL"
+
+# The mark and what came since, in one statement: it sees one state. Where nothing came, one row without an id.
+_CHANGES: Final = """
+SELECT memory_marks.added, memory_marks.rewritten, memories.id, memories.text, memories.kind,
+    conversations.id AS conversation_id, coalesce(turns.seq, -1) AS turn_seq, memories.importance,
+    memories.created_at, memories.encoder, memories.dimension, memories.vector
+FROM memory_marks
+LEFT JOIN memories ON memories.tenant = memory_marks.tenant AND memories.user = memory_marks.user
+    AND memories.seq >= ?
+LEFT JOIN turns ON turns.number = memories.turn
 LEFT JOIN conversations ON conversations.number = turns.conversation
-WHERE memories.tenant = ? AND memories.user = ? """
-
-_ALL: Final = _COLUMNS + "ORDER BY memories.seq"
-
-_ALL_OF_KIND: Final = _COLUMNS + "AND memories.kind = ? ORDER BY memories.seq"
-
-_THESE: Final = _COLUMNS + "AND memories.id IN (SELECT value FROM json_each(?))"  # noqa: S608
-
-_VECTORS: Final = """
-SELECT memories.id, memories.text, memories.kind, conversations.id AS conversation_id,
-    coalesce(turns.seq, -1) AS turn_seq, memories.importance, memories.created_at, memories.encoder,
-    memories.dimension, memories.vector
-FROM memories LEFT JOIN turns ON turns.number = memories.turn
-LEFT JOIN conversations ON conversations.number = turns.conversation
-WHERE memories.tenant = ? AND memories.user = ? AND memories.seq >= ? ORDER BY memories.seq"""
+WHERE memory_marks.tenant = ? AND memory_marks.user = ? ORDER BY memories.seq"""
 
 _SET_VECTOR: Final = """
 UPDATE memories SET encoder = ?, dimension = ?, vector = ? WHERE id = ? AND tenant = ? AND user = ?
@@ -80,13 +86,13 @@ class MemoryRows(UserRows):
                 rows = self._connection.rows(_ALL_OF_KIND, (self._tenant, self._user, kind))
         return [_record(row) for row in rows if replaced or row["replaced_by"] is None]
 
-    def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
+    def memory(self, ids: Iterable[str], *, replaced: bool = True) -> list[MemoryRecord]:
         """The memories with these ids, in the order asked; those that are gone are left out."""
         wanted = list(ids)
         if not wanted:
             return []
-        with self._connection.reading():
-            rows = self._connection.rows(_THESE, (self._tenant, self._user, json.dumps(wanted)))
+        these = _THESE if replaced else _THESE_NOW
+        rows = self._connection.read(these, (json.dumps(wanted), self._tenant, self._user))
         found = {row["id"]: _record(row) for row in rows}
         return [found[each] for each in wanted if each in found]
 
@@ -97,19 +103,12 @@ class MemoryRows(UserRows):
 
     def memory_changes(self, encoder_id: str, since: MemoryMark | None = None) -> MemoryChanges:
         """What was added since a mark, by any process; cheap when nothing was."""
-        with self._connection.reading():
-            row = self._connection.row(_MARK, (self._tenant, self._user))
-            mark = MemoryMark(added=0, rewritten=0)
-            if row is not None:
-                mark = validated(MemoryMark, "memory_marks", self._user, dict(row))
-            # Who has seen nothing yet has nothing to take anew.
-            complete = since is None or (
-                since.added > 0 and (since.rewritten != mark.rewritten or since.added > mark.added)
-            )
-            first = 0 if since is None or complete else since.added
-            rows: list[Row] = []
-            if first < mark.added:
-                rows = self._connection.rows(_VECTORS, (self._tenant, self._user, first))
+        mark, rows = self._since(0 if since is None else since.added)
+        # Who has seen nothing yet has nothing to take anew.
+        rewritten = since is not None and (since.rewritten != mark.rewritten or since.added > mark.added)
+        complete = since is None or (since.added > 0 and rewritten)
+        if since is not None and complete:
+            mark, rows = self._since(0)
         of_encoder = [row for row in rows if row["encoder"] == encoder_id and row["vector"] is not None]
         return MemoryChanges(
             mark=mark,
@@ -119,6 +118,15 @@ class MemoryRows(UserRows):
             vectors=from_blobs("memories", of_encoder),
             stale=len(rows) - len(of_encoder),
         )
+
+    def _since(self, first: int) -> tuple[MemoryMark, list[Row]]:
+        """The mark, and the memories with this number and greater ones."""
+        rows = self._connection.read(_CHANGES, (first, self._tenant, self._user))
+        if not rows:
+            return MemoryMark(added=0, rewritten=0), []
+        values = {"added": rows[0]["added"], "rewritten": rows[0]["rewritten"]}
+        mark = validated(MemoryMark, "memory_marks", self._user, values)
+        return mark, [row for row in rows if row["id"] is not None]
 
     def set_memory_vectors(self, encoder_id: str, vectors: Mapping[str, Vectors]) -> None:
         """Give memories vectors of another encoder, in one transaction."""
@@ -131,16 +139,22 @@ class MemoryRows(UserRows):
 
     def _add_memories(self, memories: Sequence[NewMemory], turn: Row | None) -> list[str]:
         """Insert memories inside a write; those that name no turn belong to `turn`."""
-        if memories:
-            self._connection.execute(_FIRST_MARK, (self._tenant, self._user))
-        return [self._add_memory(memory, turn) for memory in memories]
+        if not memories:
+            return []
+        counted = {"tenant": self._tenant, "user": self._user, "count": len(memories)}
+        first = self._connection.rows(_COUNT_ADDED, counted)[0]["first"]
+        rows = [self._values(memory, seq, turn) for seq, memory in enumerate(memories, start=first)]
+        self._connection.execute_many(_ADD, rows)
+        ids = [str(row[0]) for row in rows]
+        replaced = ((new, old) for new, memory in zip(ids, memories, strict=True) for old in memory.replaces)
+        self._connection.execute_many(_REPLACE, ((*pair, self._tenant, self._user) for pair in replaced))
+        return ids
 
-    def _add_memory(self, memory: NewMemory, turn: Row | None) -> str:
+    def _values(self, memory: NewMemory, seq: int, turn: Row | None) -> tuple[object, ...]:
+        """The columns of `_ADD`, the id first."""
         source = self._turn_row(memory.turn_id) if memory.turn_id else turn
-        memory_id = self._ids()
-        seq = self._connection.rows(_COUNT_ADDED, (self._tenant, self._user))[0]["seq"]
-        values = (
-            memory_id,
+        return (
+            self._ids(),
             self._tenant,
             self._user,
             seq,
@@ -155,10 +169,6 @@ class MemoryRows(UserRows):
             None if memory.vector is None else to_blob(memory.vector),
             storable(memory.about, "what a memory is about"),
         )
-        self._connection.execute(_ADD, values)
-        for old in memory.replaces:
-            self._connection.execute(_REPLACE, (memory_id, old, self._tenant, self._user))
-        return memory_id
 
 
 def _record(row: Row) -> MemoryRecord:

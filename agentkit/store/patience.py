@@ -45,7 +45,7 @@ def begin_writing(database: Database, path: Path, seconds: float) -> None:
         seconds: How long to wait for others before the error of SQLite.
     """
     with in_front(path, min(seconds, _IN_FRONT)):
-        patiently(lambda: database.execute("BEGIN IMMEDIATE"), seconds)
+        patiently(lambda: database.conn.execute("BEGIN IMMEDIATE"), seconds)
 
 
 def patiently(attempt: Callable[[], T], seconds: float) -> T:

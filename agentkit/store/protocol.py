@@ -326,6 +326,10 @@ class Store(Protocol):
         """
         ...
 
+    def remembered_users(self) -> list[tuple[str, str]]:
+        """Tenant and name of every user of whom something is remembered, in their order."""
+        ...
+
     def waiting_approvals(self) -> list[ApprovalRecord]:
         """Every request that waits for a person, of all users, oldest first."""
         ...

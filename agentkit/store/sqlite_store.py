@@ -32,6 +32,8 @@ from agentkit.store.workers import this_worker
 _OPEN_TURNS: Final = TURN_COLUMNS + "WHERE turns.status = 'open' ORDER BY turns.number"
 
 
+_REMEMBERED_USERS: Final = "SELECT DISTINCT tenant, user FROM memories ORDER BY tenant, user"
+
 _UNATTENDED: Final = """
 SELECT conversations.tenant, conversations.user, conversations.id AS conversation_id,
     leases.fence, leases.holder, leases.until, leases.seconds
@@ -133,6 +135,10 @@ class SqliteStore:
             for row in rows
             if not is_held(row, self._sources)
         ]
+
+    def remembered_users(self) -> list[tuple[str, str]]:
+        """Tenant and name of every user of whom something is remembered, in their order."""
+        return [(row["tenant"], row["user"]) for row in self._connection.read(_REMEMBERED_USERS)]
 
     def waiting_approvals(self) -> list[ApprovalRecord]:
         """Every request that waits for a person, of all users, oldest first."""

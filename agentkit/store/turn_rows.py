@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError
 
 from agentkit.errors import Busy, TurnConflict
-from agentkit.events import Event, dump_event
+from agentkit.events import Event, dump_events
 from agentkit.messages import Assistant, Message, ToolCall, ToolEffect, ToolResult, User, dump_message
 from agentkit.store.connection import Row
 from agentkit.store.failures import unstorable
@@ -27,15 +27,11 @@ _NEXT_TURN: Final = "SELECT coalesce(max(seq) + 1, 0) AS seq FROM turns WHERE co
 _ADD_TURN: Final = """
 INSERT INTO turns (id, conversation, seq, status, message, created_at) VALUES (?, ?, ?, 'open', ?, ?)"""
 
-_NEXT_STEP: Final = "SELECT coalesce(max(seq) + 1, 0) AS seq FROM steps WHERE turn = ?"
-
 _ADD_STEP: Final = "INSERT INTO steps (turn, seq, message, usage, created_at) VALUES (?, ?, ?, ?, ?)"
-
-_CALL_IS_KNOWN: Final = "SELECT 1 FROM journal WHERE conversation = ? AND call_id = ?"
 
 _ADD_CALL: Final = """
 INSERT INTO journal (conversation, call_id, turn, step, position, call, status, created_at)
-VALUES (?, ?, ?, ?, ?, ?, 'written', ?)"""
+VALUES (?, ?, ?, ?, ?, ?, 'written', ?) ON CONFLICT (conversation, call_id) DO NOTHING RETURNING 1"""
 
 _CALL: Final = "SELECT call_id, call, status FROM journal WHERE conversation = ? AND call_id = ? AND turn = ?"
 
@@ -43,7 +39,8 @@ _START_CALL: Final = """
 UPDATE journal SET status = 'started', effect = ?, idempotent = ? WHERE conversation = ? AND call_id = ?"""
 
 _END_CALL: Final = """
-UPDATE journal SET status = ?, result_step = ? WHERE conversation = ? AND call_id = ?"""
+UPDATE journal SET status = ?, result_step = ?
+WHERE conversation = ? AND call_id = ? AND turn = ? AND status IN (?, ?) RETURNING 1"""
 
 _UNANSWERED: Final = """
 SELECT call_id FROM journal WHERE turn = ? AND result_step IS NULL ORDER BY step, position"""
@@ -54,7 +51,7 @@ _RELEASE: Final = "UPDATE leases SET holder = NULL WHERE conversation = ?"
 
 _END_TURN: Final = "UPDATE turns SET status = ?, reply = ?, finished_at = ? WHERE number = ?"
 
-_ADD_EVENT: Final = "INSERT INTO events (turn, seq, event) VALUES (?, ?, ?)"
+_ADD_EVENTS: Final = "INSERT INTO events (turn, seq, event) SELECT ?, key, value FROM json_each(?)"
 
 
 class TurnRows(MemoryRows):
@@ -89,7 +86,7 @@ class TurnRows(MemoryRows):
         text = message_json(message)
         with self._connection.writing("record_step"):
             turn = self._writable_turn_row(turn_id)
-            expected = self._next_step(turn)
+            expected = turn["next_step"]
             if seq != expected:
                 state = "is recorded already" if seq < expected else f"comes too early, {expected} is next"
                 raise TurnConflict(f"Step {seq} of turn {turn_id} {state}.", hint="Read open_turn() again.")
@@ -136,24 +133,17 @@ class TurnRows(MemoryRows):
         """End a turn: reply, events, memories, last results, status and queue in one transaction."""
         if reply.calls:
             raise TurnConflict(f"The reply of turn {turn_id} holds calls; record it as a step and run them.")
-        text, trace = message_json(reply), [_event_json(event) for event in events]
+        text, trace = message_json(reply), _events_json(events)
         with self._connection.writing("commit_turn"):
             turn = self._writable_turn_row(turn_id)
-            for result in results:
+            for seq, result in enumerate(results, start=turn["next_step"]):
                 journal_status: JournalStatus = "unknown" if result.status == "unknown" else "finished"
-                seq = self._next_step(turn)
                 self._answer(turn, result.call_id, ("written", "started"), journal_status, seq)
                 self._add_step(turn, seq, message_json(result), None)
-            if unanswered := self._connection.rows(_UNANSWERED, (turn["number"],)):
-                names = ", ".join(row["call_id"] for row in unanswered)
-                raise TurnConflict(
-                    f"Turn {turn_id} cannot be finished: call {names} has no result.",
-                    hint="Give the missing one in `results`: `interrupted`, or `unknown` if it was started.",
-                )
+            if turn["lacks_results"]:
+                self._check_all_answered(turn)
             self._connection.execute(_END_TURN, (status, text, self._now(), turn["number"]))
-            self._connection.execute_many(
-                _ADD_EVENT, ((turn["number"], seq, event) for seq, event in enumerate(trace))
-            )
+            self._connection.execute(_ADD_EVENTS, (turn["number"], trace))
             self._add_memories(memories, turn)
             if reply.by:
                 note_answer(self._connection, turn["conversation"], self._now(), self._sources.ticks())
@@ -173,15 +163,16 @@ class TurnRows(MemoryRows):
         text = message_json(result)
         with self._connection.writing(name):
             turn = self._writable_turn_row(turn_id)
-            seq = self._next_step(turn)
+            seq = int(turn["next_step"])
             self._answer(turn, result.call_id, ("started",), status, seq)
             self._add_step(turn, seq, text, usage)
         return seq
 
-    def _add_turn(self, conversation: Row, text: str) -> tuple[int, TurnRecord]:
-        """Add an open turn with a message (as JSON); its number and what it is."""
+    def _add_turn(self, conversation: Row, text: str, seq: int | None = None) -> tuple[int, TurnRecord]:
+        """Add an open turn with a message (as JSON) and the next number; its row and what it is."""
         turn_id, now = self._ids(), self._clock()
-        seq = self._connection.rows(_NEXT_TURN, (conversation["number"],))[0]["seq"]
+        if seq is None:
+            seq = int(self._connection.rows(_NEXT_TURN, (conversation["number"],))[0]["seq"])
         number = self._connection.execute(
             _ADD_TURN, (turn_id, conversation["number"], seq, text, now.isoformat())
         )
@@ -190,9 +181,6 @@ class TurnRows(MemoryRows):
             id=turn_id, conversation_id=conversation_id, seq=seq, status="open", created_at=now
         )
 
-    def _next_step(self, turn: Row) -> int:
-        return int(self._connection.rows(_NEXT_STEP, (turn["number"],))[0]["seq"])
-
     def _add_step(self, turn: Row, seq: int, text: str, usage: Mapping[str, JsonValue] | None) -> None:
         cost = USAGE.dump_json(dict(usage or {})).decode()
         self._connection.execute(_ADD_STEP, (turn["number"], seq, text, cost, self._now()))
@@ -200,11 +188,6 @@ class TurnRows(MemoryRows):
     def _write_calls(self, turn: Row, step: int, calls: Sequence[ToolCall]) -> None:
         """Enter the calls of a generation into the journal: from now on each must get exactly one result."""
         for position, call in enumerate(calls):
-            if self._connection.row(_CALL_IS_KNOWN, (turn["conversation"], call.id)) is not None:
-                raise TurnConflict(
-                    f"Call id {call.id} was used before in this conversation.",
-                    hint="Give every call an id of its own: it is also the key that makes a call idempotent.",
-                )
             values = (
                 turn["conversation"],
                 call.id,
@@ -214,7 +197,11 @@ class TurnRows(MemoryRows):
                 message_json(call),
                 self._now(),
             )
-            self._connection.execute(_ADD_CALL, values)
+            if self._connection.row(_ADD_CALL, values) is None:
+                raise TurnConflict(
+                    f"Call id {call.id} was used before in this conversation.",
+                    hint="Give every call an id of its own: it is also the key that makes a call idempotent.",
+                )
 
     def _call_row(self, turn: Row, call_id: str, expected: tuple[JournalStatus, ...]) -> Row:
         row = self._connection.row(_CALL, (turn["conversation"], call_id, turn["number"]))
@@ -227,8 +214,17 @@ class TurnRows(MemoryRows):
     def _answer(
         self, turn: Row, call_id: str, expected: tuple[JournalStatus, ...], status: JournalStatus, step: int
     ) -> None:
-        self._call_row(turn, call_id, expected)
-        self._connection.execute(_END_CALL, (status, step, turn["conversation"], call_id))
+        key = (turn["conversation"], call_id, turn["number"])
+        if self._connection.row(_END_CALL, (status, step, *key, expected[0], expected[-1])) is None:
+            self._call_row(turn, call_id, expected)  # raises: says what it is instead
+
+    def _check_all_answered(self, turn: Row) -> None:
+        if unanswered := self._connection.rows(_UNANSWERED, (turn["number"],)):
+            names = ", ".join(row["call_id"] for row in unanswered)
+            raise TurnConflict(
+                f"Turn {turn['id']} cannot be finished: call {names} has no result.",
+                hint="Give the missing one in `results`: `interrupted`, or `unknown` if it was started.",
+            )
 
 
 def message_json(value: Message | ToolCall) -> str:
@@ -243,8 +239,8 @@ def message_json(value: Message | ToolCall) -> str:
         raise unstorable("the message") from problem
 
 
-def _event_json(event: Event) -> str:
+def _events_json(events: Sequence[Event]) -> str:
     try:
-        return dump_event(event)
+        return dump_events(events)
     except PydanticSerializationError as problem:
-        raise unstorable(f"the event {event.type}") from problem
+        raise unstorable("an event") from problem

@@ -25,6 +25,17 @@ LEFT JOIN leases ON leases.conversation = turns.conversation
 WHERE turns.id = ? AND conversations.tenant = ? AND conversations.user = ?"""
 
 
+# `next_step`, and whether a call of the turn has no result.
+_WRITABLE_TURN: Final = """
+SELECT turns.number, turns.id, turns.conversation, turns.seq, turns.status, conversations.id AS conversation_id,
+    leases.fence, leases.holder, leases.until, leases.seconds,
+    (SELECT coalesce(max(seq) + 1, 0) FROM steps WHERE turn = turns.number) AS next_step,
+    EXISTS (SELECT 1 FROM journal WHERE turn = turns.number AND result_step IS NULL) AS lacks_results
+FROM turns JOIN conversations ON conversations.number = turns.conversation
+LEFT JOIN leases ON leases.conversation = turns.conversation
+WHERE turns.id = ? AND conversations.tenant = ? AND conversations.user = ?"""
+
+
 @dataclass(frozen=True)
 class Sources:
     """What a store takes from outside.
@@ -77,8 +88,8 @@ class UserRows:
     def _now(self) -> str:
         return self._clock().isoformat()
 
-    def _conversation_row(self, conversation_id: str) -> Row:
-        row = self._connection.row(_CONVERSATION, (conversation_id, self._tenant, self._user))
+    def _conversation_row(self, conversation_id: str, columns: str = _CONVERSATION) -> Row:
+        row = self._connection.row(columns, (conversation_id, self._tenant, self._user))
         if row is None:
             raise RecordNotFound(
                 f"User {self._user!r} has no conversation {conversation_id!r}.",
@@ -86,8 +97,8 @@ class UserRows:
             )
         return row
 
-    def _turn_row(self, turn_id: str) -> Row:
-        row = self._connection.row(_TURN, (turn_id, self._tenant, self._user))
+    def _turn_row(self, turn_id: str, columns: str = _TURN) -> Row:
+        row = self._connection.row(columns, (turn_id, self._tenant, self._user))
         if row is None:
             raise RecordNotFound(f"User {self._user!r} has no turn {turn_id!r}.")
         return row
@@ -99,7 +110,7 @@ class UserRows:
 
     def _writable_turn_row(self, turn_id: str) -> Row:
         """An open turn that this store may write to; inside a write."""
-        row = self._turn_row(turn_id)
+        row = self._turn_row(turn_id, _WRITABLE_TURN)
         self._check_lease(row)
         _check_open(row)
         return row

@@ -30,11 +30,12 @@ class InMemoryMemories(UserData):
             records = (each.record for each in self._mine().values() if kind in (None, each.record.kind))
             return [record for record in records if replaced or record.replaced_by is None]
 
-    def memory(self, ids: Iterable[str]) -> list[MemoryRecord]:
+    def memory(self, ids: Iterable[str], *, replaced: bool = True) -> list[MemoryRecord]:
         """The memories with these ids, in the order asked; those that are gone are left out."""
         with self._use():
             mine = self._mine()
-            return [mine[each].record for each in ids if each in mine]
+            records = [mine[each].record for each in ids if each in mine]
+            return [record for record in records if replaced or record.replaced_by is None]
 
     def memory_vectors(self, encoder_id: str) -> tuple[tuple[str, ...], Vectors]:
         """Ids and vectors of the memories that an encoder embedded, oldest first."""

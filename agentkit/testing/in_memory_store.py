@@ -68,6 +68,12 @@ class InMemoryStore:
             ]
             return sorted(asked, key=lambda each: each.created_at)
 
+    def remembered_users(self) -> list[tuple[str, str]]:
+        """Tenant and name of every user of whom something is remembered, in their order."""
+        with self._data.lock:
+            self._check_open()
+            return sorted(owner for owner, memories in self._data.memories.items() if memories)
+
     def queue(self) -> list[HandOffRecord]:
         """Every hand-off that is not over, of all users: higher priority first, then older."""
         with self._data.lock:

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from agentkit.errors import Busy, InputRejected, RecordNotFound, TurnConflict
 from agentkit.events import Event
 from agentkit.messages import Assistant, ToolCall, ToolEffect, ToolResult, User
+from agentkit.store.call_records import awaits_approval
 from agentkit.store.hand_off_records import HandOffChange
 from agentkit.store.records import (
     Accepted,
@@ -170,6 +171,12 @@ class InMemoryTurns(InMemoryMemories):
         turn.journal[result.call_id] = row.model_copy(update={"status": status, "result": result})
 
 
+def _refuse_if_a_person_decides(conversation: ConversationData) -> None:
+    asked = () if conversation.open_turn is None else conversation.open_turn.approvals.values()
+    if waiting := [record.id for record in asked if record.status == "waiting"]:
+        raise awaits_approval(conversation.record.id, waiting, "Nothing was stored.")
+
+
 class InMemoryInbox(InMemoryTurns):
     """Implements `protocol.Inbox`, all but `under`."""
 
@@ -193,6 +200,7 @@ class InMemoryInbox(InMemoryTurns):
                     if known.message != message:
                         raise InputRejected(f"client_msg_id {name!r} belongs to another message.")
                     return Accepted(record=_record(conversation, known), again=True)
+            _refuse_if_a_person_decides(conversation)
             held = conversation.is_held
             if (held and policy == "reject") or len(conversation.waiting) >= room:
                 raise Busy(f"Conversation {conversation_id} is busy. Nothing was stored.", hint="Try again.")

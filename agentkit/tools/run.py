@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import Empty, Queue
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -113,7 +113,7 @@ def run_calls(calls: Sequence[CallToRun], *, at_once: int = 4) -> Iterator[Start
         KeyboardInterrupt: Ctrl-C came while waiting; what ran was abandoned like a call whose time is up. (What
             another signal handler raises in the waiting thread passes in the same way.)
     """
-    told: Queue[Progress | _RunningCall] = Queue()
+    told: SimpleQueue[Progress | _RunningCall] = SimpleQueue()
     waiting = deque(calls)
     running: set[_RunningCall] = set()
     try:
@@ -155,7 +155,7 @@ def _wait(running: Collection[_RunningCall]) -> float:
 class _RunningCall:
     """One call in its thread. The thread writes `_outcome`, then tells; after that it is only read."""
 
-    def __init__(self, ready: CallToRun, told: Queue[Progress | _RunningCall]) -> None:
+    def __init__(self, ready: CallToRun, told: SimpleQueue[Progress | _RunningCall]) -> None:
         self._tool = ready.tool
         self._call = ready.call
         self._told = told

@@ -134,3 +134,19 @@ def test_what_is_too_old_is_counted_first_and_then_erased(bot: Path) -> None:
 def test_an_empty_fact_is_refused(bot: Path) -> None:
     done = run("memory", "add", "my_bot", "  ", "--database", "shop.db", folder=bot)
     assert (done.returncode, "nothing to remember" in done.stderr) == (2, True)
+
+
+@pytest.mark.weights
+def test_what_another_encoder_embedded_is_found_again_after_embed(bot: Path) -> None:
+    status, said, _ = memory(bot, "search", "where does ada live?", "-u", "ada")
+    assert status == 0
+    assert "3 more have no vector" in said
+    assert "York" not in said
+    status, said, _ = memory(bot, "embed")
+    assert status == 0
+    assert said.splitlines()[-1].startswith("Embedded 6 memories with ")
+    assert "ada" in said
+    status, said, _ = memory(bot, "search", "where does ada live?", "-u", "ada")
+    assert "ada lives in York" in said
+    assert "more have no vector" not in said
+    assert memory(bot, "embed", "-u", "ada")[1].startswith("Embedded 0 memories")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentkit.errors import Busy, InputRejected, TurnConflict
+from agentkit.events import Event, dump_events, load_event
 from agentkit.messages import ToolCall, User, assistant, tool_result, user
+from agentkit.store.driver import sqlite3
 from agentkit.store.protocol import UserStore
 from tests.store.samples import (
     CALL,
@@ -18,6 +24,7 @@ from tests.store.samples import (
     turn_with_started_call,
     turn_with_written_call,
 )
+from tests.value_strategies import values_of
 
 
 @pytest.fixture
@@ -190,3 +197,11 @@ def test_a_lone_surrogate_is_refused_and_nothing_is_stored(ada: UserStore) -> No
         ada.new_conversation("half \ud83d")
     assert ada.turns(conversation) == []
     assert len(ada.conversations()) == 1
+
+
+@given(st.lists(st.one_of(*map(values_of, get_args(get_args(Event)[0]))), max_size=5))
+def test_the_events_of_a_turn_are_the_same_after_they_were_taken_apart(events: list[Event]) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        rows = database.execute("SELECT key, value FROM json_each(?)", (dump_events(events),)).fetchall()
+    assert [key for key, _ in rows] == list(range(len(events)))
+    assert [load_event(value) for _, value in rows] == events

@@ -129,6 +129,24 @@ def _vectors_of_another_encoder_are_left_out_and_counted(ada: UserStore) -> None
     assert ada.memory_vectors("encoder-c")[1].shape == (0, 0)
 
 
+@of_a_store
+def _the_users_of_whom_something_is_remembered_are_listed(store: Store) -> None:
+    for tenant, name in (("shop", "ben"), ("shop", "ada"), ("café", "ada")):
+        store.for_user(tenant, name).add_memory(memory("a"))
+    gone = store.for_user("shop", "cy").add_memory(memory("a"))
+    store.for_user("shop", "cy").remove_memory(gone)
+    store.for_user("shop", "dora").new_conversation()
+    assert store.remembered_users() == [("café", "ada"), ("shop", "ada"), ("shop", "ben")]
+
+
+@of_a_user
+def _memories_are_found_by_id_with_those_that_were_replaced_or_without(ada: UserStore) -> None:
+    old = ada.add_memory(memory("a"))
+    new = ada.add_memory(NewMemory("fact", "b", "user", 0.5, "", None, replaces=(old,)))
+    assert [record.id for record in ada.memory([old, new])] == [old, new]
+    assert [record.id for record in ada.memory([old, new], replaced=False)] == [new]
+
+
 @of_a_user
 def _only_what_came_since_a_mark_is_read(ada: UserStore) -> None:
     assert ada.memory_changes("encoder-a").mark == MemoryMark(added=0, rewritten=0)
