@@ -35,6 +35,8 @@ steps:
 
 WRONG: Final = {
     "an unknown key": ("intents: [help]", "intent: [help]", 3, "there is no such setting"),
+    "a default of another type": ("ask: Big or small?", "ask: Big?, default: huge", 6, "none of the choices"),
+    "a default that does not match": ("ask: Which?", "ask: Which?, default: '12'", 5, "not match the pattern"),
     "an unknown slot": ("collect: order_id", "collect: order_if", 8, "there is no slot `order_if`"),
     "an unknown step": ("- collect: order_id", "- collct: order_id", 8, "a step is `end` or begins with"),
     "a key that a step does not have": ("as: order", "save: order", 10, "there is no such setting"),
