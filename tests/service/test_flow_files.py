@@ -156,6 +156,15 @@ def test_a_rule_whose_values_may_be_unset_is_found(tmp_path: Path) -> None:
     assert "policy" in [each.kind for each in check_flows(load_flows(tmp_path, TOOLS))]
 
 
+def test_a_rule_before_the_tool_that_checks_a_value_is_found(tmp_path: Path) -> None:
+    checked = GOOD.replace("ask: Which?", "ask: Which?, validate: {tool: look_up_order, as: seen}")
+    rule = "policies: {{a: {{before: [look_up_order], holds: {holds}, refusal: No.}}}}"
+    for holds, lines in (("kind == 'big'", [5, 9]), ("order_id != '1042'", [])):
+        (flow(tmp_path, checked) / "policies.yaml").write_text(rule.format(holds=holds))
+        found = check_flows(load_flows(tmp_path, TOOLS))
+        assert [each.line for each in found if each.kind == "policy"] == lines
+
+
 def test_the_patterns_that_ship_have_nothing_wrong() -> None:
     assert [each for each in check_flows(kiosk()) if each.flow.startswith("pattern_")] == []
 
