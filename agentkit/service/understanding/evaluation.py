@@ -23,11 +23,12 @@ from pydantic import Field, JsonValue, ValidationError
 
 from agentkit.commands import Command, CorrectSlot, SetSlot, StartFlow
 from agentkit.errors import BotFileError
+from agentkit.events import UnderstoodBy
 from agentkit.intents import AnsweredBy, IntentModel, Prediction, load_examples, train
 from agentkit.messages import Value
 from agentkit.models.protocols import Finished, GenerationRequest
 from agentkit.service.sketch import Awaiting, FlowSketch, SlotSketch, SlotType
-from agentkit.service.understanding.situation import Situation, UnderstoodBy
+from agentkit.service.understanding.situation import Situation
 from agentkit.service.understanding.understand import understand
 from agentkit.yaml_files import load_yaml
 
