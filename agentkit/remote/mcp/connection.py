@@ -162,7 +162,8 @@ class Connection:
         session = self._started(cancelled)
 
         async def asked() -> T:
-            assert session.client is not None
+            if session.client is None:
+                raise RuntimeError("it is being closed")
             return await question(session.client)
 
         limit = self._settings.timeout if seconds is None else seconds
@@ -220,14 +221,19 @@ class Connection:
         return self._loop
 
     def _waited(self, work: Coroutine[Any, Any, T], seconds: float, cancelled: threading.Event | None) -> T:
-        assert self._loop is not None
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            work.close()
+            raise ToolServerError(f"The MCP server {self._name} was closed.")
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, loop)
         end = time.monotonic() + seconds
         while True:
             with contextlib.suppress(TimeoutError):
                 return future.result(_SECONDS_PER_WAIT)
             if future.done():
                 return future.result()
+            if loop.is_closed():
+                raise _NoAnswer("it was closed")
             if cancelled is not None and cancelled.is_set():
                 future.cancel()
                 raise _NoAnswer("it was cancelled")
