@@ -214,7 +214,10 @@ class KnowledgeIndex:
                             each.name,
                             each.content_hash,
                             self._encoder.id,
-                            [NewChunk(c.heading, c.text, c.start, c.end, next(rows)) for c in each.chunks],
+                            [
+                                NewChunk(c.heading, c.text, c.start, c.end, next(rows), c.asked)
+                                for c in each.chunks
+                            ],
                             each.kind,
                             origins.get(each.name, ""),
                             tags.get(each.name, ()),
