@@ -160,15 +160,9 @@ class Connection:
             ToolServerError: No answer.
         """
         session = self._started(cancelled)
-
-        async def asked() -> T:
-            if session.client is None:
-                raise RuntimeError("it is being closed")
-            return await question(session.client)
-
         limit = self._settings.timeout if seconds is None else seconds
         try:
-            answer = self._waited(asked(), limit, cancelled)
+            answer = self._waited(session.asked(question), limit, cancelled)
         except _FAILURES as problem:
             session.unanswered += isinstance(problem, _NoAnswer)
             answered = isinstance(problem, MCPError) and problem.code != types.CONNECTION_CLOSED
@@ -232,11 +226,9 @@ class Connection:
                 return future.result(_SECONDS_PER_WAIT)
             if future.done():
                 return future.result()
-            if loop.is_closed():
-                raise _NoAnswer("it was closed")
-            if cancelled is not None and cancelled.is_set():
+            if loop.is_closed() or (cancelled is not None and cancelled.is_set()):
                 future.cancel()
-                raise _NoAnswer("it was cancelled")
+                raise _NoAnswer("it was closed" if loop.is_closed() else "it was cancelled")
             if time.monotonic() >= end:
                 future.cancel()
                 raise _NoAnswer(f"no answer within {seconds:g} seconds")
@@ -341,6 +333,12 @@ class _Session:
             raise self._failure
         if self.client is None:
             raise RuntimeError("it ended at once")
+
+    async def asked(self, question: Callable[[Client], Awaitable[T]]) -> T:
+        """Ask the client, unless the session has ended meanwhile."""
+        if self.client is None:
+            raise RuntimeError("it is being closed")
+        return await question(self.client)
 
     @property
     def is_over(self) -> bool:
