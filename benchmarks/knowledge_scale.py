@@ -1,13 +1,19 @@
 """What a search of the knowledge costs by the number of chunks: words, meaning, both; exactly and with the graph.
 
-    python -m benchmarks.knowledge_scale --folder FOLDER [--sizes 10000,100000,1000000] [--picture FILE.png]
+    python -m benchmarks.knowledge_scale --folder FOLDER [--sizes 10000,100000,1000000] --only make
+    python -m benchmarks.knowledge_scale --folder FOLDER [--sizes 10000,100000,1000000] --only compare
+    python -m benchmarks.knowledge_scale --folder FOLDER [--sizes 10000,100000,1000000] --only time --picture FILE.png
 
-The collection is made up, from a fixed seed: chunks belong to topics, of which there are twice the root of the largest
-size. A vector is that of its topic, plus a part in 64 directions, plus noise; of a text of 40 words a third comes from
-the 60 words of its topic, the rest from 200,000 words as frequent as those of a language (Zipf). A question is the
-vector of a chunk with noise, five of its words and three others; the 150 most frequent words, which are left out of
-real questions as stop words, are in none. One database grows from size to size; it stays in FOLDER, and a further run
-goes on with it. Results: FOLDER/costs.json, on the screen, and as a picture.
+The first stores the chunks and makes the graph, which takes half an hour and longer for a million. `compare` says how
+much of what exact search finds the graph finds. The last takes the times of the searches, which wants a quiet machine
+for two minutes. Without `--only` one follows the other.
+
+The collection is made up, from a fixed seed: chunks belong to 2,000 topics. A vector is that of its topic, plus a part
+in 64 directions, plus noise; of a text of 40 words a third comes from the 60 words of its topic, the rest from 200,000
+words as frequent as those of a language (Zipf). A question is the vector of a chunk with noise, five of its words and
+three others; the 150 most frequent words, which are left out of real questions as stop words, are in none.
+Every size has a database of its own, FOLDER/SIZE, and a further run goes on
+with it. Results: FOLDER/costs.json, on the screen, and as a picture.
 """
 
 from __future__ import annotations
@@ -36,6 +42,7 @@ Floats = NDArray[numpy.float32]
 
 DIMENSION: Final = 384
 DIRECTIONS: Final = 64
+TOPICS: Final = 2_000
 WORDS: Final = 200_000
 STOPS: Final = 150
 LENGTH: Final = 40
@@ -57,20 +64,19 @@ class Question:
 class MadeUp:
     """The collection; the same number always gives the same block."""
 
-    def __init__(self, largest: int) -> None:
+    def __init__(self) -> None:
         random = numpy.random.default_rng(0)
-        self._topics = 2 * int(largest**0.5)
-        self._centres = _unit(random.standard_normal((self._topics, DIMENSION), dtype=numpy.float32))
+        self._centres = _unit(random.standard_normal((TOPICS, DIMENSION), dtype=numpy.float32))
         self._basis = random.standard_normal((DIRECTIONS, DIMENSION), dtype=numpy.float32)
         shares = 1 / (numpy.arange(WORDS) + 2.7)
         self._sums = numpy.cumsum(shares / shares.sum())
-        self._topic_words = STOPS + random.integers(0, WORDS - STOPS, (self._topics, TOPIC_WORDS))
+        self._topic_words = STOPS + random.integers(0, WORDS - STOPS, (TOPICS, TOPIC_WORDS))
         self._names = [_name(number) for number in range(WORDS)]
 
     def block(self, number: int) -> tuple[list[list[int]], Floats]:
         """Words [BLOCK][LENGTH] and vectors [BLOCK, DIMENSION]."""
         random = numpy.random.default_rng([1, number])
-        topics = random.integers(0, self._topics, BLOCK)
+        topics = random.integers(0, TOPICS, BLOCK)
         own = _unit(random.standard_normal((BLOCK, DIRECTIONS), dtype=numpy.float32) @ self._basis)
         noise = _unit(random.standard_normal((BLOCK, DIMENSION), dtype=numpy.float32))
         vectors = _unit(self._centres[topics] + 0.9 * own + 0.35 * noise)
@@ -108,57 +114,77 @@ class MadeUp:
 def main() -> None:
     """Run the program."""
     arguments = _arguments()
-    sizes = [int(each) for each in arguments.sizes.split(",")]
-    made_up = MadeUp(max(sizes))
+    made_up = MadeUp()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     results = arguments.folder / "costs.json"
-    found: list[dict[str, Any]] = json.loads(results.read_text()) if results.exists() else []
-    if not arguments.only_draw:
-        with SqliteStore.open(arguments.folder / "scale.db") as store:
-            table = store.knowledge("benchmark")
-            for size in sizes:
-                seconds = _grow(table, made_up, size)
-                found = [each for each in found if each["chunks"] != size]
-                found.append(
-                    {"storing seconds": round(seconds, 1), **_measure(table, made_up, size, arguments)}
-                )
-                found.sort(key=lambda each: each["chunks"])
-                print(
-                    json.dumps(found[-1], indent=1) if size == max(sizes) else json.dumps(found[-1]),
-                    flush=True,
-                )
-                results.write_text(json.dumps(found, indent=1))
+    costs: dict[str, dict[str, Any]] = json.loads(results.read_text()) if results.exists() else {}
+    steps = {"make": _make, "compare": _compare, "time": _time}
+    if arguments.only:
+        steps = {arguments.only: steps[arguments.only]} if arguments.only != "draw" else {}
+    for size in map(int, arguments.sizes.split(",")) if steps else ():
+        folder = arguments.folder / str(size)
+        folder.mkdir(exist_ok=True)
+        with SqliteStore.open(folder / "scale.db") as store:
+            for step in steps.values():
+                found = step(store.knowledge("benchmark"), made_up, size, folder / "graph.usearch")
+                print(f"{size:,}: {json.dumps(found, indent=1)}", flush=True)
+                costs[str(size)] = costs.get(str(size), {}) | found
+                results.write_text(json.dumps(costs, indent=1))
     if arguments.picture:
-        _draw(found, arguments.picture)
+        _draw({int(size): found for size, found in costs.items()}, arguments.picture)
 
 
-def _grow(table: KnowledgeTable, made_up: MadeUp, size: int) -> float:
-    started = time.perf_counter()
+def _make(table: KnowledgeTable, made_up: MadeUp, size: int, file: Path) -> dict[str, Any]:
+    """Store the chunks and make the graph of them anew."""
     there = {each.path for each in table.documents()}
-    for number in range(size // BLOCK):
-        if f"{number:05}" not in there:
-            table.replace_documents([made_up.document(number)])
-    return time.perf_counter() - started
-
-
-def _measure(
-    table: KnowledgeTable, made_up: MadeUp, size: int, arguments: argparse.Namespace
-) -> dict[str, Any]:
-    assert len(table.chunk_ids(ENCODER)) == size, (
-        "the database holds more than is to be measured: another folder"
-    )
-    questions = list(made_up.questions(size))
-    (arguments.folder / "graph.usearch").unlink(missing_ok=True)  # what making it costs is measured, too
+    missing = [number for number in range(size // BLOCK) if f"{number:05}" not in there]
+    started = time.perf_counter()
+    for number in missing:
+        table.replace_documents([made_up.document(number)])
+    storing = time.perf_counter() - started
+    file.unlink(missing_ok=True)
     exact = ExactVectors(table, ENCODER)
-    graph = IndexedVectors(table, ENCODER, exact, arguments.folder / "graph.usearch", least=1)
+    graph = IndexedVectors(table, ENCODER, exact, file, least=1)
+    processor = time.process_time()
     _, making = _timed(graph.prepare)
-    _, reading = _timed(exact.prepare)
-    hybrid, indexed = PassageSearch(table, exact), PassageSearch(table, graph)
+    processor = time.process_time() - processor
+    return {
+        "storing, chunks": BLOCK * len(missing),
+        "storing, seconds": round(storing, 1),
+        "making the graph, seconds": round(making, 1),
+        "making the graph, processor seconds": round(processor, 1),
+        "making the graph, memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "graph file, MB": round(file.stat().st_size / 2**20),
+    }
+
+
+def _compare(table: KnowledgeTable, made_up: MadeUp, size: int, file: Path) -> dict[str, Any]:
+    """How much of what exact search finds the graph finds, too."""
+    exact = ExactVectors(table, ENCODER)
+    graph = IndexedVectors(table, ENCODER, exact, file, least=1)
     recalls: dict[int, list[float]] = {10: [], DEPTH: []}
-    for question in questions:
+    for question in made_up.questions(size):
         right, near = exact.nearest(question.vector, DEPTH), graph.nearest(question.vector, DEPTH)
         for depth, values in recalls.items():
             values.append(len({*list(right)[:depth]} & {*list(near)[:depth]}) / depth)
+    return {
+        "recall@10": round(statistics.mean(recalls[10]), 4),
+        "recall@100": round(statistics.mean(recalls[DEPTH]), 4),
+    }
+
+
+def _time(table: KnowledgeTable, made_up: MadeUp, size: int, file: Path) -> dict[str, Any]:
+    """What a search costs in what was made."""
+    if len(table.chunk_ids(ENCODER)) != size or not file.exists():
+        raise SystemExit(
+            f"{file.parent} does not hold {size:,} chunks and their graph: run --only make first"
+        )
+    questions = list(made_up.questions(size))
+    exact = ExactVectors(table, ENCODER)
+    graph = IndexedVectors(table, ENCODER, exact, file, least=1)
+    _, opening = _timed(graph.prepare)
+    _, reading = _timed(exact.prepare)
+    hybrid, indexed = PassageSearch(table, exact), PassageSearch(table, graph)
     ways: dict[str, Callable[[Question], object]] = {
         "words": lambda q: table.chunks_with_words(search_terms(q.text), DEPTH),
         "meaning, exact": lambda q: exact.nearest(q.vector, DEPTH),
@@ -167,13 +193,8 @@ def _measure(
         "both, graph": lambda q: indexed.search(q.vector, q.text, 10),
     }
     return {
-        "chunks": size,
-        "making the graph, seconds": round(making, 1),
-        "graph file, MB": round((arguments.folder / "graph.usearch").stat().st_size / 2**20),
+        "opening the graph, seconds": round(opening, 2),
         "exact: reading all vectors, seconds": round(reading, 2),
-        "recall@10": round(statistics.mean(recalls[10]), 4),
-        "recall@100": round(statistics.mean(recalls[DEPTH]), 4),
-        "memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **{name: _cost(way, questions) for name, way in ways.items()},
     }
 
@@ -196,14 +217,14 @@ def _cost(way: Callable[[Question], object], questions: Sequence[Question]) -> d
     }
 
 
-def _draw(found: Sequence[dict[str, Any]], path: Path) -> None:
+def _draw(costs: dict[int, dict[str, Any]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     drawing, axis = pyplot.subplots(figsize=(7.5, 4.6))
-    sizes = [each["chunks"] for each in found]
+    sizes = sorted(costs)
     styles = {
         "words": ("#8d96a3", ":", "o"),
         "meaning, exact": ("#30638e", "--", "s"),
@@ -212,7 +233,7 @@ def _draw(found: Sequence[dict[str, Any]], path: Path) -> None:
         "both, graph": ("#d1495b", "-", "o"),
     }
     for name, (colour, line, mark) in styles.items():
-        values = [each[name]["p50"] for each in found]
+        values = [costs[size][name]["p50"] for size in sizes]
         axis.plot(sizes, values, color=colour, linestyle=line, marker=mark, label=name)
         axis.annotate(
             f"{values[-1]:.1f}",
@@ -262,11 +283,9 @@ def _name(number: int) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where database and results are kept")
-    parser.add_argument(
-        "--sizes", default="10000,100000,1000000", help="chunks, multiples of 1,000, ascending"
-    )
+    parser.add_argument("--sizes", default="10000,100000,1000000", help="chunks, multiples of 1,000")
+    parser.add_argument("--only", choices=("make", "compare", "time", "draw"), help="one step")
     parser.add_argument("--picture", type=Path, help="draw what was measured")
-    parser.add_argument("--only-draw", action="store_true", help="measure nothing")
     return parser.parse_args()
 
 

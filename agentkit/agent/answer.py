@@ -61,7 +61,8 @@ def answer_from_passages(
 
 
 def _evidence(found: PassageFound) -> Evidence:
-    return Evidence(text=found.text, source=_citation(found), title=found.heading, pair=found.kind == "pair")
+    is_pair = found.kind == "pair"
+    return Evidence(found.text, _citation(found), found.heading, pair=is_pair, asked=found.asked)
 
 
 def _citation(found: PassageFound) -> str:

@@ -68,7 +68,7 @@ def hand_over(turn: Turn, composed: Composed) -> Generator[Event, None, tuple[Co
         return composed, None
     desk, reason = turn.wiring.settings.desk, handed[-1].reason
     known = turn.store.hand_off(turn.conversation_id)
-    urgent = desk is not None and any(word in reason for word in desk.urgent)
+    urgent = desk is not None and any(_says(reason, word) for word in desk.urgent)
     opens = desk.opens(turn.wiring.now()) if desk is not None else None
     events = [event for each in _earlier_events(turn) for event in each] + turn.events
     new = NewHandOff(
@@ -88,6 +88,11 @@ def hand_over(turn: Turn, composed: Composed) -> Generator[Event, None, tuple[Co
         yield CallbackAsked(missing="phone")
     words = turn.wiring.replies.queued(desk, opens, ask_callback=is_asked)
     return replace(composed, text=f"{composed.text}\n{words}".strip(), source="hand_off"), new
+
+
+def _says(reason: str, word: str) -> bool:
+    """Whether a word or several of them stand in a reason, or in the name of an intent, whole."""
+    return re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", reason, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True)

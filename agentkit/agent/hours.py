@@ -57,7 +57,7 @@ class DeskSettings(Value):
             such. Without any entry, always.
         holidays: Days on which nobody is there.
         relieve_after: Minutes without a word of the person who has a conversation, after which others may take it.
-        urgent: Reasons (names of intents, words of the reason) that are answered before all others.
+        urgent: Reasons (names of intents, whole words of the reason in any case) that are answered before all others.
     """
 
     team: str = "a colleague"

@@ -60,7 +60,7 @@ def run_turn(turn: Turn, before: Before) -> Iterator[Event]:
         before: How the turn before ended.
     """
     resumed = bool(turn.recorded or turn.journal)
-    yield from _noted(turn, _answer(turn, before, resumed))
+    yield from noted(turn, _answer(turn, before, resumed))
 
 
 def _answer(turn: Turn, before: Before, resumed: bool) -> Iterator[Event]:
@@ -112,7 +112,7 @@ def _ended(
     yield finished
 
 
-def _noted(turn: Turn, events: Iterator[Event]) -> Iterator[Event]:
+def noted(turn: Turn, events: Iterator[Event]) -> Iterator[Event]:
     """Keep every event for the trace, until the turn is committed with them."""
     for event in events:
         if not turn.committed:

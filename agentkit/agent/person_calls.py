@@ -9,7 +9,7 @@ from typing import assert_never
 from agentkit.agent.candidates import TrustedText
 from agentkit.agent.gate import Allow, Ask, Refuse, Situation, gate
 from agentkit.agent.hand_off_desk import HandOffDesk
-from agentkit.agent.loop import commit
+from agentkit.agent.loop import commit, noted
 from agentkit.agent.steps import Ready, context_for, record_calls, refuse_call, run_tools, with_call_ids
 from agentkit.agent.turn import Settle, Turn
 from agentkit.errors import RecordNotFound
@@ -76,16 +76,10 @@ def call_as_person(
     claim = desk.claim(record, with_waiting=False, settle=settle)
     assert claim is not None  # only a named turn can be over
     turn = turn_of(claim, record)
-    yield from _noted(turn, _steps(turn, record, call, agree))
+    yield from noted(turn, _steps(turn, record, call, agree))
     state, finished = desk.where_the_dialogue_stands(record), TurnFinished(turn_id=turn.turn_id)
     commit(turn, "", "done", (*state, finished), None)
     yield finished
-
-
-def _noted(turn: Turn, events: Iterator[Event]) -> Iterator[Event]:
-    for event in events:
-        turn.events.append(event)
-        yield event
 
 
 def _steps(turn: Turn, record: HandOffRecord, call: ToolCall, agree: Agree) -> Generator[Event, None, None]:

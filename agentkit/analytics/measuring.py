@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, get_args
 
 from agentkit.analytics.questions import Asked, grouped, ungrouped
 from agentkit.analytics.report import (
@@ -26,6 +26,7 @@ from agentkit.events import (
     Event,
     FlowEnded,
     FlowFailed,
+    FlowOutcome,
     FlowStarted,
     GenerationFinished,
     HandedOff,
@@ -218,7 +219,7 @@ def _periods(by_day: dict[date, Counter[str]]) -> Iterable[Period]:
 
 
 def _flow_figures(tally: _Tally) -> Iterable[FlowFigures]:
-    outcomes = ("started", "completed", "cancelled", "refused", "failed", "handed_off")
+    outcomes = ("started", *get_args(FlowOutcome))
     ordered = sorted(tally.flows.items(), key=lambda item: (-item[1]["started"], item[0]))
     for flow, counts in ordered:
         yield FlowFigures(flow=flow, **{name: counts[name] for name in outcomes})

@@ -21,6 +21,7 @@ from agentkit.service.understanding.evaluation import (
     UnderstandingCase,
     UnderstandingResult,
     UnderstandingSummary,
+    check_understanding_cases,
     evaluate_understanding,
     load_sketched_bot,
     read_understanding_cases,
@@ -52,6 +53,7 @@ def slots(
     loaded = load_encoder(encoder, progress=progress)
     folders = {name: file.parent / name for name in sorted({each.bot for each in cases})}
     bots = {name: load_sketched_bot(folder, loaded) for name, folder in folders.items()}
+    check_understanding_cases(file, cases, bots)
     results: dict[str, list[UnderstandingResult]] = {}
     for name in [each.strip() for each in models.split(",")]:
         generator = None if name == "none" else load_generator(name, progress=progress)

@@ -9,13 +9,22 @@ from pydantic import Field, JsonValue
 from agentkit.commands import Command
 from agentkit.events.base import EventValue
 
+UnderstoodBy: TypeAlias = Literal["rules", "encoder", "generator"]
+"""Who decided what a message asks for: its words by themselves, the encoder's intent, or the generator."""
+
+FlowOutcome: TypeAlias = Literal["completed", "cancelled", "refused", "failed", "handed_off"]
+"""How a flow ends."""
+
+SlotSource: TypeAlias = Literal["user", "tool", "profile"]
+"""Who gave the value of a slot."""
+
 
 class CommandsUnderstood(EventValue):
     """What a message asks for, and what understood it: no generator is asked where rules or encoder are sure."""
 
     type: Literal["commands_understood"] = "commands_understood"
     commands: tuple[Command, ...]
-    by: Literal["rules", "encoder", "generator"]
+    by: UnderstoodBy
 
 
 class FlowStarted(EventValue):
@@ -31,7 +40,7 @@ class FlowEnded(EventValue):
 
     type: Literal["flow_ended"] = "flow_ended"
     flow: str
-    outcome: Literal["completed", "cancelled", "refused", "failed", "handed_off"]
+    outcome: FlowOutcome
 
 
 class SlotAsked(EventValue):
@@ -58,7 +67,7 @@ class SlotSet(EventValue):
     flow: str
     slot: str
     value: JsonValue
-    source: Literal["user", "tool", "profile"] = "user"
+    source: SlotSource = "user"
     corrected: bool = False
 
 

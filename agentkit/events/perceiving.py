@@ -66,6 +66,7 @@ class PassageFound(Value):
         kind: `pair`: it is the answer of a question/answer pair.
         start: Offset of its first character in the document; HTML and PDF count in the text that was read from them.
         end: Offset behind its last character.
+        asked: Other words in which people ask for it, as its author says.
     """
 
     document: str
@@ -77,6 +78,7 @@ class PassageFound(Value):
     kind: Literal["passage", "pair"] = "passage"
     start: int = 0
     end: int = 0
+    asked: tuple[str, ...] = ()
 
 
 class PassagesFound(EventValue):

@@ -52,12 +52,14 @@ class Evidence:
         source: What a citation calls it.
         title: The headings above it; compared with the question, not quoted.
         pair: The text is the stored answer to the question in `title`: said as it stands where a user asks just that.
+        asked: Questions that it answers, as its author says; quoted as a whole where a user asks just one of them.
     """
 
     text: str
     source: str
     title: str = ""
     pair: bool = False
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,17 +147,24 @@ def _stored_answer(
     vector: Vectors, evidence: Sequence[Evidence], encoder: Encoder, started: float
 ) -> GroundedAnswer | None:
     """The answer whose question is surely the one that was asked, word for word; None where there is none."""
-    stored = [each for each in evidence if each.pair and each.title.strip() and each.text.strip()]
+    stored = [
+        (question, each)
+        for each in evidence
+        if readable(each.text)
+        for question in (*each.asked, *([each.title] if each.pair else []))
+        if question.strip()
+    ]
     if not stored:
         return None
-    similarities = encoder.encode([each.title for each in stored]) @ vector  # [n, d] @ [d]
-    found = stored[int(similarities.argmax())]
+    similarities = encoder.encode([question for question, _ in stored]) @ vector  # [n, d] @ [d]
+    _, found = stored[int(similarities.argmax())]
     sure = min(1.0, float(similarities.max()))
-    others = [float(s) for each, s in zip(stored, similarities, strict=True) if each.text != found.text]
+    others = [float(s) for (_, each), s in zip(stored, similarities, strict=True) if each.text != found.text]
     if sure < _SAME_QUESTION or sure - max(others, default=-1.0) < _CLEARLY:
         return None
     judged = _judged(Judgement(True, sure, "stored question"), started)
-    return GroundedAnswer(found.text.strip(), False, "quoted", (found.source,), (judged,), sure)
+    text = found.text.strip() if found.pair else readable(found.text)
+    return GroundedAnswer(text, False, "quoted", (found.source,), (judged,), sure)
 
 
 def _judged(judgement: Judgement, started: float) -> AnswerabilityJudged:

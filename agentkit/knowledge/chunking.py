@@ -1,13 +1,21 @@
-"""Cutting a document into passages: one idea each, with the headings above it, never half a sentence."""
+"""Cutting a document into passages: one idea each, with the headings above it, never half a sentence.
+
+In Markdown an author may write below a heading, before the text, how else people ask for it; a line each::
+
+    ## How long do I have to return something?
+    Also asked: by when must it be back with you?
+    Also asked: can I still send it back after three weeks?
+    You can return a piece within 30 days after it was delivered.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised when documents have to be cut anew."""
 
 LONGEST: Final = 120
@@ -17,6 +25,7 @@ SHORTEST: Final = 40
 
 _HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
 _PARAGRAPH: Final = re.compile(r"[^\S\n]*\S.*(?:\n[^\S\n]*\S.*)*")
+_ASKED: Final = re.compile(r"also asked:\s*(.*?)\s*$", re.IGNORECASE)
 _FENCE: Final = re.compile(r"\s*(```|~~~)")
 _ITEM: Final = re.compile(
     r"[ \t]*(?:[-*+]\s|\d+[.)]\s|\|)"
@@ -36,12 +45,14 @@ class Chunk:
         text: What it says, without the headings.
         start: Offset of its first character in the document.
         end: Offset behind its last character: `document[start:end]` is `text`.
+        asked: Other words in which people ask for it, as its author says.
     """
 
     heading: str
     text: str
     start: int
     end: int
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,11 +63,13 @@ class Block:
         headings: The headings above it, outermost first.
         start: Offset of its first character in the document.
         end: Offset behind its last line.
+        asked: Other words in which people ask for what stands under its heading.
     """
 
     headings: tuple[str, ...]
     start: int
     end: int
+    asked: tuple[str, ...] = ()
 
 
 def chunk_markdown(text: str) -> list[Chunk]:
@@ -79,8 +92,8 @@ def chunk_blocks(text: str, blocks: Iterable[Block]) -> list[Chunk]:
     chunks: list[Chunk] = []
     pending: Block | None = None
     for block in blocks:
-        if pending is not None and pending.headings == block.headings:
-            joined = Block(block.headings, pending.start, block.end)
+        if pending is not None and (pending.headings, pending.asked) == (block.headings, block.asked):
+            joined = replace(pending, end=block.end)
             is_short = min(_words(text, pending), _words(text, block)) < SHORTEST
             if is_short and _words(text, joined) <= LONGEST:
                 pending = joined
@@ -104,24 +117,29 @@ def paragraphs(
 def _markdown_blocks(text: str) -> Iterator[Block]:
     headings: list[tuple[int, str]] = []
     path: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     start: int | None = None
     fenced = False
+    has_text = True
     position = 0
     for line in text.splitlines(keepends=True):
         begin, position = position, position + len(line)
         fenced ^= bool(_FENCE.match(line))
         heading = None if fenced else _HEADING.match(line)
         if (heading or (not line.strip() and not fenced)) and start is not None:
-            yield Block(path, start, begin)
+            yield Block(path, start, begin, asked)
             start = None
-        if heading:
+        if not has_text and not fenced and (other := _ASKED.match(line)):
+            asked += (other[1],) if other[1] else ()
+        elif heading:
             level = len(heading[1])
             headings = [each for each in headings if each[0] < level] + [(level, heading[2])]
             path = tuple(title for _, title in headings)
+            asked, has_text = (), False
         elif line.strip() and start is None:
-            start = begin
+            start, has_text = begin, True
     if start is not None:
-        yield Block(path, start, position)
+        yield Block(path, start, position, asked)
 
 
 def _cut(text: str, block: Block) -> Iterator[Chunk]:
@@ -168,7 +186,7 @@ def _chunk(text: str, block: Block, start: int, end: int) -> Chunk:
     piece = text[start:end]
     start += len(piece) - len(piece.lstrip())
     end = start + len(piece.strip())
-    return Chunk(" › ".join(block.headings), text[start:end], start, end)
+    return Chunk(" › ".join(block.headings), text[start:end], start, end, block.asked)
 
 
 def _words(text: str, block: Block) -> int:

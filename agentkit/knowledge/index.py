@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy
+
 from agentkit.errors import BotFileError
 from agentkit.events import PassageFound
 from agentkit.knowledge.documents import SourceDocument, cut, digest_of, files_of, read_content
@@ -205,17 +207,17 @@ class KnowledgeIndex:
             return
         with task(self._progress, "Reading the knowledge", len(documents), "documents"):
             for group in _groups(documents):
-                vectors = self._encoder.encode(
-                    [embedded_text(each, row) for each in group for row in range(len(each.chunks))]
-                )
-                rows = iter(vectors)
+                rows = iter(self._embedded(group))
                 self._table.replace_documents(
                     [
                         NewDocument(
                             each.name,
                             each.content_hash,
                             self._encoder.id,
-                            [NewChunk(c.heading, c.text, c.start, c.end, next(rows)) for c in each.chunks],
+                            [
+                                NewChunk(c.heading, c.text, c.start, c.end, next(rows), c.asked)
+                                for c in each.chunks
+                            ],
                             each.kind,
                             origins.get(each.name, ""),
                             tags.get(each.name, ()),
@@ -224,6 +226,20 @@ class KnowledgeIndex:
                     ]
                 )
                 self._progress.advance(len(group))
+
+    def _embedded(self, documents: Sequence[SourceDocument]) -> Iterator[Vectors]:
+        """The vector of every chunk, float32 [dimension]: of what it says, and as much of how it is asked for."""
+        chunks = [chunk for each in documents for chunk in each.chunks]
+        own = [embedded_text(each, row) for each in documents for row in range(len(each.chunks))]
+        vectors = self._encoder.encode([*own, *(other for chunk in chunks for other in chunk.asked)])
+        place = len(own)
+        for chunk, vector in zip(chunks, vectors, strict=False):
+            asked = vectors[place : place + len(chunk.asked)]
+            place += len(asked)
+            if len(asked):
+                vector = vector + asked.mean(axis=0)
+                vector /= numpy.linalg.norm(vector)
+            yield vector
 
 
 def embedded_text(document: SourceDocument, row: int) -> str:

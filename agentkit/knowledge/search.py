@@ -127,4 +127,5 @@ def _passage(
         kind="pair" if chunk.kind == "pairs" else "passage",
         start=around[0].start,
         end=around[-1].end,
+        asked=chunk.asked,
     )

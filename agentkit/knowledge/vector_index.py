@@ -36,8 +36,9 @@ WORTH_A_GRAPH: Final = 100_000
 
 _ADDING: Final = 64
 """Candidates that are kept while a chunk is added: 128, the library's choice, takes twice as long for little recall."""
-_SEARCHING: Final = 200
-"""Candidates that a search keeps: twice what `PassageSearch` wants."""
+_LEAST_CANDIDATES: Final = 200
+_CHUNKS_A_CANDIDATE: Final = 1_000
+_MOST_CANDIDATES: Final = 2_000
 _MORE: Final = 2
 """Times as many chunks as are wanted are proposed: the graph's own numbers have 8 bits, exact ones order them anew."""
 _MOST_GONE: Final = 0.1
@@ -209,7 +210,11 @@ class IndexedVectors:
             ids, vectors = self._table.vectors_of(list(sample), self._encoder_id)
             if any(_digest(vector) != sample[each] for each, vector in zip(ids, vectors, strict=True)):
                 return None, "the file belongs to another database"
-            return Index.restore(self._file, expansion_add=_ADDING, expansion_search=_SEARCHING), ""
+            graph: Any = Index.restore(self._file, expansion_add=_ADDING)
+            if graph is None:
+                return None, "the file is damaged"
+            graph.expansion_search = candidates(len(graph))
+            return graph, ""
         except FileNotFoundError:
             return None, "there is none yet"
         except (OSError, ValidationError) as error:
@@ -265,10 +270,21 @@ class _Asked:
         return found / sum(map(len, self._nearest))
 
 
+def candidates(chunks: int) -> int:
+    """How many a search keeps: at least twice what `PassageSearch` wants, and more where more are nearly as near.
+
+    Of a million made-up chunks 200 find .85 of the nearest ten, 800 find .94 and take 6 ms instead of 2 (dev/log.md).
+
+    Args:
+        chunks: How many the graph holds.
+    """
+    return min(max(_LEAST_CANDIDATES, chunks // _CHUNKS_A_CANDIDATE), _MOST_CANDIDATES)
+
+
 def _empty(dimension: int) -> Any:
     from usearch.index import Index
 
-    return Index(ndim=dimension, metric="cos", dtype="i8", expansion_add=_ADDING, expansion_search=_SEARCHING)
+    return Index(ndim=dimension, metric="cos", dtype="i8", expansion_add=_ADDING)
 
 
 def _add(graph: Any, ids: NDArray[numpy.uint64], vectors: Vectors) -> None:
@@ -277,7 +293,7 @@ def _add(graph: Any, ids: NDArray[numpy.uint64], vectors: Vectors) -> None:
     graph.expansion_search = _ADDING
     # Of a single vector the library gives [1], of several [n, 1].
     lost = graph.search(vectors, 1).distances.reshape(len(ids)) > _ITSELF
-    graph.expansion_search = _SEARCHING
+    graph.expansion_search = candidates(len(graph))
     if lost.any():
         graph.remove(ids[lost])
         graph.add(ids[lost], vectors[lost], threads=1)

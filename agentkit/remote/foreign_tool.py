@@ -27,6 +27,8 @@ _MOST_DEPTH: Final = 20
 _MOST_NODES: Final = 2_000
 _MOST_DESCRIPTION: Final = 600
 _MOST_ARGUMENT_DESCRIPTION: Final = 200
+_MOST_NAME: Final = 100
+_MOST_CHOICE: Final = 200
 # fmt: off
 _KEPT: Final = frozenset((
     "type", "enum", "const", "required", "additionalProperties", "minProperties", "maxProperties",
@@ -140,8 +142,12 @@ def clean_text(text: object, most: int) -> str:
 def clean_schema(schema: Any, origin: str) -> dict[str, Any]:
     """The part of somebody else's JSON Schema that decides what is valid, and its descriptions.
 
+    Names and choices cannot be changed, since the tool is called with them: what could not be shown to a model or a
+    person as it is (invisible characters, line breaks in names, whole texts) is left out where the tool can do without.
+
     Raises:
-        ToolDefinitionError: It is none, is too large, or refers to something outside itself.
+        ToolDefinitionError: It is none, is too large, refers to something outside itself, or needs what cannot be
+            shown.
     """
     if not isinstance(schema, Mapping):
         raise ToolDefinitionError(f"{origin}: its schema is no object", hint="its author has to mend it")
@@ -183,8 +189,33 @@ class _Cleaner:
                     f"{self._origin}: its schema says `{key}: {json.dumps(value, default=str)[:60]}`",
                     hint="its author has to mend it",
                 )
-            result[key] = self._value(key, value, depth + 1)
+            result[key] = self._value(key, self._presentable(key, value, schema), depth + 1)
         return result
+
+    def _presentable(self, key: str, value: Any, schema: Mapping[str, Any]) -> Any:
+        """The value of a keyword without names and choices that cannot be shown."""
+        kept: Any = value
+        match key:
+            case "properties":
+                kept = {name: own for name, own in value.items() if _is_name(str(name))}
+                required = schema.get("required")
+                needed = required if isinstance(required, list) else ()
+                lost = next((name for name in value if name in needed and name not in kept), None)
+            case "$defs" | "definitions":
+                lost = next((name for name in value if not _is_name(str(name))), None)
+            case "enum":
+                kept = [each for each in value if _is_choice(each)]
+                lost = value[0] if value and not kept else None
+            case "const":
+                lost = None if _is_choice(value) else value
+            case _:
+                return value
+        if lost is not None:
+            raise ToolDefinitionError(
+                f"{self._origin}: it needs {clean_text(str(lost), 60)!r}, which cannot be shown as it is",
+                hint="its author has to mend it",
+            )
+        return kept
 
     def _value(self, key: str, value: Any, depth: int) -> Any:
         if key in _MAPS and isinstance(value, Mapping):
@@ -197,6 +228,17 @@ class _Cleaner:
             return [self.schema(each, depth) for each in value]
         # YAML has values that JSON has not: dates.
         return json.loads(json.dumps(value, default=str))
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be shown as it is: a line, short, without characters that nobody sees."""
+    return name == clean_text(name, _MOST_NAME)
+
+
+def _is_choice(value: Any) -> bool:
+    """The same for a value, of which JSON shows line breaks and control characters as escapes."""
+    written = json.dumps(value, ensure_ascii=False, default=str)
+    return len(written) <= _MOST_CHOICE and _INVISIBLE.search(written) is None
 
 
 def _is_formed(key: str, value: Any) -> bool:

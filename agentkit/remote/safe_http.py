@@ -24,6 +24,11 @@ from agentkit.errors import ConfigurationError, ToolFailed, ToolRetry
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+OWN_HEADERS: Final = frozenset(
+    ("host", "accept-encoding", "connection", "content-length", "transfer-encoding", "upgrade")
+)
+"""Headers that a request has by itself: another host than the one that was checked could be reached with them."""
+
 _MOST_REDIRECTS: Final = 3
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PORTS: Final = {"http": 80, "https": 443}
@@ -103,7 +108,7 @@ class HttpAccess:
         Args:
             method: Only GET follows redirects.
             url: An address on one of the hosts.
-            headers: Not sent on where a redirect leads to another host, port or scheme.
+            headers: Without those of `OWN_HEADERS`. Not sent on where a redirect leads to another host, port or scheme.
             body: Sent as JSON, if it is not None.
             cancelled: When it is set, the answer is not read on.
 
@@ -171,7 +176,11 @@ class HttpAccess:
         request = httpx2.Request(
             method,
             target.copy_with(host=str(address)),
-            headers={**headers, "Host": target.netloc.decode("ascii"), "Accept-Encoding": "identity"},
+            headers={
+                **{name: value for name, value in headers.items() if name.lower() not in OWN_HEADERS},
+                "Host": target.netloc.decode("ascii"),
+                "Accept-Encoding": "identity",
+            },
             json=body,
             # The certificate must be that of the name.
             extensions={"sni_hostname": target.host, "timeout": httpx2.Timeout(left).as_dict()},

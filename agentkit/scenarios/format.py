@@ -186,6 +186,14 @@ class Line(Value):
             duration(wait)
         return wait
 
+    @model_validator(mode="after")
+    def _is_decided_once(self) -> Line:
+        if self.approve is not None and self.reject is not None:
+            raise ValueError(
+                "has both `approve` and `reject`; a person does one of them, and the line says which"
+            )
+        return self
+
     @property
     def waits(self) -> timedelta:
         """How much time passes before the line."""

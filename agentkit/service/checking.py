@@ -145,8 +145,7 @@ def _unset(loaded: LoadedFlow, book: FlowBook, reached: set[int]) -> Iterator[Fi
                 message = f"`{name}` may have no value here: then the customer gets an apology and a person"
                 yield _finding(loaded, "unset", at, message, hint)
         yield from _sources(loaded, book, node, settled[position] | always)
-        if isinstance(node.step, Call):
-            yield from _policies(loaded, book, node, settled[position] | always)
+        yield from _policies(loaded, book, node, settled[position] | always)
 
 
 def _sources(loaded: LoadedFlow, book: FlowBook, node: Node, known: frozenset[str]) -> Iterator[Finding]:
@@ -164,13 +163,21 @@ def _sources(loaded: LoadedFlow, book: FlowBook, node: Node, known: frozenset[st
 
 
 def _policies(loaded: LoadedFlow, book: FlowBook, node: Node, known: frozenset[str]) -> Iterator[Finding]:
-    assert isinstance(node.step, Call)
-    for each in book.policies_before(node.step.call):
+    """Rules before a tool that read what may have no value: a rule guards the tool that checks a value, too."""
+    match node.step:
+        case Call():
+            tool, at = node.step.call, (*node.at, "call")
+        case Collect() if (check := loaded.flow.slots[node.step.collect].check) is not None:
+            tool, at = check.tool, ("slots", node.step.collect, "validate", "tool")
+            known |= {node.step.collect}
+        case _:
+            return
+    for each in book.policies_before(tool):
         names = book.expressions.names(each.policy.holds, each.where, is_expression=True)
         for name in sorted(names - known - {"arguments"}):
             message = f"the rule `{each.name}` reads `{name}`, which may have no value here"
             hint = "collect or call what the rule needs before this step; else it counts as broken"
-            yield _finding(loaded, "policy", (*node.at, "call"), message, hint)
+            yield _finding(loaded, "policy", at, message, hint)
 
 
 def _tests(node: Node, name: str, at: Location, loaded: LoadedFlow) -> bool:

@@ -23,6 +23,7 @@ from agentkit.service.flow import (
     Text,
 )
 from agentkit.service.program import Node, walk
+from agentkit.service.slots import misfit
 from agentkit.yaml_files import Location
 
 GIVEN = frozenset({"profile", "contact", "today", "tone", "language"})
@@ -101,6 +102,12 @@ def _check_slot(loaded: LoadedFlow, book: FlowBook, name: str, slot: Slot, known
         except re.error as problem:
             message = f"not a regular expression: {problem}"
             raise loaded.document.error(message, at=(*at, "pattern")) from None
+    if slot.default is not None and (reason := misfit(slot, slot.default)) is not None:
+        raise loaded.document.error(
+            f"the default {slot.default!r} cannot be a value of `{name}`: {reason}",
+            at=(*at, "default"),
+            hint=f"give one that fits the type `{slot.type}`, or none: then it is asked for",
+        )
     for field, expression in (("from", slot.source), ("choices_from", slot.choices_from)):
         if expression is not None:
             _check_names(loaded, book, expression, (*at, field), known, is_expression=True)

@@ -9,9 +9,9 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from agentkit.events import ConfirmationAnswered, SlotRefused, SlotSet
+from agentkit.events import ConfirmationAnswered, SlotRefused, SlotSet, SlotSource
 from agentkit.service.flow import Slot
-from agentkit.service.state import Frame, SlotSource
+from agentkit.service.state import Frame
 from agentkit.service.working import Pattern, Working
 
 _LONGEST_VALUE: Final = 4_000  # characters; longer than any problem that a customer describes in a message

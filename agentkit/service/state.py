@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from agentkit.events import SlotSource
 from agentkit.messages import Value
 from agentkit.service.sketch import Awaiting, Expected
-
-SlotSource: TypeAlias = Literal["user", "tool", "profile"]
-"""Who gave the value of a slot."""
 
 
 class PlannedCall(Value):

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
-from agentkit.events import Event, FlowEnded, FlowFailed, FlowStarted
+from agentkit.events import Event, FlowEnded, FlowFailed, FlowOutcome, FlowStarted
 from agentkit.service.book import FlowBook, LoadedFlow, variations
 from agentkit.service.flow import Say, Text
 from agentkit.service.moves import AskKnowledge, Chat, Said
@@ -38,9 +38,6 @@ class Which:
 
     flows: tuple[str, ...]
 
-
-FlowOutcome: TypeAlias = Literal["completed", "cancelled", "refused", "failed", "handed_off"]
-"""How a flow ends."""
 
 Todo: TypeAlias = Pattern | Which | AskKnowledge | Chat
 """What comes before the active flow goes on."""

@@ -26,6 +26,7 @@ class NewChunk:
         start: Offset of its first character in the document.
         end: Offset behind its last character.
         vector: float32 [dimension], length 1.
+        asked: Other words in which people ask for it, as its author says.
     """
 
     heading: str
@@ -33,6 +34,7 @@ class NewChunk:
     start: int
     end: int
     vector: Vectors
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,3 +84,4 @@ class ChunkRecord(Value):
     text: str
     start: int
     end: int
+    asked: tuple[str, ...] = ()

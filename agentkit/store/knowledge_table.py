@@ -34,8 +34,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _ADD_TAG: Final = "INSERT OR IGNORE INTO document_tags (document, tag) VALUES (?, ?)"
 
 _ADD_CHUNK: Final = """
-INSERT INTO chunks (document, seq, heading, text, first_character, end_character, dimension, vector)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT INTO chunks (document, seq, heading, text, first_character, end_character, dimension, vector, asked)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 _ADD_WORDS: Final = "INSERT INTO chunk_words (rowid, heading, text) VALUES (?, ?, ?)"
 _WORDS: Final = "SELECT number, heading, text FROM chunks WHERE document = ?"
@@ -78,14 +78,14 @@ WHERE documents.tenant = ? AND documents.collection = ? AND documents.encoder = 
 
 _CHUNKS: Final = """
 SELECT chunks.number AS id, documents.path AS document, documents.kind, chunks.seq, chunks.heading, chunks.text,
-    chunks.first_character AS start, chunks.end_character AS "end"
+    chunks.first_character AS start, chunks.end_character AS "end", chunks.asked
 FROM json_each(?) AS wanted CROSS JOIN chunks ON chunks.number = wanted.value
     JOIN documents ON documents.number = chunks.document
 WHERE documents.tenant = ? AND documents.collection = ? ORDER BY wanted.key"""
 
 _NEIGHBOURS: Final = """
 SELECT other.number AS id, documents.path AS document, documents.kind, other.seq, other.heading, other.text,
-    other.first_character AS start, other.end_character AS "end"
+    other.first_character AS start, other.end_character AS "end", other.asked
 FROM chunks JOIN documents ON documents.number = chunks.document
     JOIN chunks AS other ON other.document = chunks.document
 WHERE chunks.number = ? AND documents.tenant = ? AND documents.collection = ? AND other.seq BETWEEN ? AND ?
@@ -295,6 +295,7 @@ def _chunk_values(document: int, seq: int, chunk: NewChunk) -> tuple[object, ...
         chunk.end,
         len(chunk.vector),
         to_blob(chunk.vector),
+        json.dumps([storable(each, "what is asked for a chunk") for each in chunk.asked], ensure_ascii=False),
     )
 
 
@@ -303,4 +304,7 @@ def _vectors(rows: Sequence[Row]) -> tuple[tuple[int, ...], Vectors]:
 
 
 def _chunks(rows: Sequence[Row]) -> list[ChunkRecord]:
-    return [validated(ChunkRecord, "chunks", row["id"], dict(row)) for row in rows]
+    return [
+        validated(ChunkRecord, "chunks", row["id"], {**dict(row), "asked": json.loads(row["asked"])})
+        for row in rows
+    ]

@@ -20,7 +20,7 @@ from agentkit.store.full_text import searchable
 APPLICATION_ID: Final = 0x41474B54
 """Marks a database as ours: the letters AGKT."""
 
-NEWEST_VERSION: Final = 6
+NEWEST_VERSION: Final = 7
 """The version that the last step below leads to."""
 
 MIGRATIONS: Final = Migrations("agentkit")
@@ -119,6 +119,16 @@ def hand_offs(database: Database) -> None:
         "CREATE UNIQUE INDEX hand_offs_active ON hand_offs (conversation) WHERE status IN ('waiting', 'taken')",
         "CREATE INDEX hand_offs_turn ON hand_offs (turn)",
         "PRAGMA user_version = 6",
+    ):
+        database.execute(statement)
+
+
+@MIGRATIONS()
+def asked_otherwise(database: Database) -> None:
+    """In which other words people ask for a chunk."""
+    for statement in (
+        "ALTER TABLE chunks ADD COLUMN asked TEXT NOT NULL DEFAULT '[]'",
+        "PRAGMA user_version = 7",
     ):
         database.execute(statement)
 

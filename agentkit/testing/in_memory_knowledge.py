@@ -163,12 +163,13 @@ class InMemoryKnowledge:
                 text=chunk.text,
                 start=chunk.start,
                 end=chunk.end,
+                asked=chunk.asked,
             )
             mine.chunks[record.id] = (record, numpy.array(chunk.vector, dtype=numpy.float32))
 
 
 def _check_storable(document: NewDocument) -> None:
-    texts = (text for chunk in document.chunks for text in (chunk.heading, chunk.text))
+    texts = (text for chunk in document.chunks for text in (chunk.heading, chunk.text, *chunk.asked))
     for text in (document.path, document.origin, *document.tags, *texts):
         storable_text(text, "a document")
     for chunk in document.chunks:

@@ -264,6 +264,16 @@ def test_what_the_settings_call_urgent_comes_first(tmp_path: Path) -> None:
         assert [each.user for each in calm.hand_offs.queue()] == ["ben", "ada"]
 
 
+@pytest.mark.parametrize(
+    ("word", "first"), [("person", True), ("PERSON", True), ("pers", False), ("son", False)]
+)
+def test_only_whole_words_make_a_reason_urgent(word: str, first: bool, tmp_path: Path) -> None:
+    with office(tmp_path, OPEN.model_copy(update={"urgent": (word,)})) as bot:
+        bot.ask("I want to talk to a human", user="ada")
+        (waiting,) = bot.hand_offs.queue()
+        assert (waiting.priority > 0) is first, waiting.reason
+
+
 def test_the_stream_of_a_message_that_waits_ends_with_where_it_waits(agent: Agent) -> None:
     record = handed_over(agent)
     events = list(agent.stream("hello?", user="ada"))

@@ -98,6 +98,19 @@ def test_a_stored_question_that_is_only_similar_is_left_to_the_judge() -> None:
     ).declined
 
 
+def test_a_question_that_an_author_names_is_answered_by_the_passage_without_a_judge() -> None:
+    asked = ("by when must it be back", "how long can I keep it")
+    passage = Evidence(
+        "You have **30 days**.\n\nThey start with the delivery.", "returns.md", "Returns", asked=asked
+    )
+    reply = answer("By when must it be back?", [*SHOP, passage], answerable=False)
+    assert reply.text == "You have 30 days.\n\nThey start with the delivery."
+    assert (reply.source, reply.citations) == ("quoted", ("returns.md",))
+    assert answer("By when must I call you?", [*SHOP, passage], answerable=False).declined
+    rival = Evidence("On Monday.", "rental.md", "Rental", asked=asked)
+    assert answer("By when must it be back?", [passage, rival], answerable=False).declined
+
+
 def test_of_two_stored_answers_to_the_same_question_none_is_given_for_sure() -> None:
     two = [FAQ[0], Evidence("No, sorry.", "old.csv#9", "Do you sell gift cards?", pair=True)]
     assert answer("Do you sell gift cards?", two, answerable=False).declined

@@ -29,6 +29,29 @@ def test_short_paragraphs_of_one_section_are_joined() -> None:
     assert chunk.text == "First.\n\nSecond.\n\n- one\n- two"
 
 
+def test_how_else_people_ask_stands_below_the_heading_and_is_no_part_of_the_text() -> None:
+    text = "# Returns\n\n## How long?\nAlso asked: by when must it be back?\n\nalso asked:  until when  \nAlso asked:\n"
+    text += "You have 30 days.\nAlso asked: this is text.\n\nAnd a week more.\n\n## Where?\nAt any shop.\n"
+    first, second = chunk_markdown(text)
+    assert first.text == "You have 30 days.\nAlso asked: this is text.\n\nAnd a week more."
+    assert first.asked == ("by when must it be back?", "until when")
+    assert (second.text, second.asked) == ("At any shop.", ())
+    assert all(text[chunk.start : chunk.end] == chunk.text for chunk in (first, second))
+
+
+def test_without_a_heading_nothing_is_asked_for_and_code_is_code() -> None:
+    (chunk,) = chunk_markdown("Also asked: what?\nThat.\n")
+    assert (chunk.text, chunk.asked) == ("Also asked: what?\nThat.", ())
+    (chunk,) = chunk_markdown("# A\n```\nAlso asked: what?\n```\n")
+    assert (chunk.text, chunk.asked) == ("```\nAlso asked: what?\n```", ())
+
+
+def test_all_pieces_of_a_long_section_answer_what_is_asked() -> None:
+    chunks = chunk_markdown("# A\nAlso asked: why?\n\n" + SENTENCE * 40)
+    assert len(chunks) > 3
+    assert all(chunk.asked == ("why?",) for chunk in chunks)
+
+
 def test_a_short_last_paragraph_joins_the_one_before() -> None:
     (chunk,) = chunk_markdown("# A\n\n" + SENTENCE * 4 + "\n\nThat is all.\n")
     assert chunk.text.endswith("That is all.")

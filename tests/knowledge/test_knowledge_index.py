@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy
 import pytest
 
 from agentkit.errors import BotFileError
@@ -79,6 +80,22 @@ def test_the_heading_is_searched_too(store: SqliteStore, docs: Path) -> None:
     knowledge = index(store, CountingEncoder())
     knowledge.sync([docs])
     assert found(knowledge, "stains")[0] == "Use soap."
+
+
+def test_a_passage_is_found_by_what_its_author_says_people_ask(store: SqliteStore, docs: Path) -> None:
+    knowledge = index(store, CountingEncoder())
+    knowledge.sync([docs])
+    question = "spilled wine on my table"
+    assert found(knowledge, question)[0] != "Use soap."
+    text = (docs / "care" / "wood.md").read_text()
+    asked = "## Stains\nAlso asked: I spilled wine\nAlso asked: coffee on the table\n"
+    (docs / "care" / "wood.md").write_text(text.replace("## Stains\n", asked))
+    assert knowledge.sync([docs]) == 1
+    first, *others = knowledge.search(HashingEncoder().encode([question])[0], question, 4)
+    assert (first.heading, first.text) == ("Wood › Stains", "Use soap.")
+    assert first.similarity > 2 * max(each.similarity for each in others)
+    _, vectors = store.knowledge("shop").chunk_vectors(CountingEncoder().id)
+    assert numpy.allclose(numpy.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
 def test_a_second_sync_embeds_nothing(store: SqliteStore, docs: Path) -> None:

@@ -22,6 +22,7 @@ from tests.scenarios.small_bot import doubles, make_bot, write_scenario
         ("turns:\n  - user: hi\n    expect:\n      said: [{pattern: '('}]\n", 5, "no regular expression"),
         ("turns:\n  - user: hi\n    expect:\n      said: [{meaning: a, similar: 1}]\n", 5, "similarity"),
         ("turns:\n  - user: hi\n    wait: soon\n", 4, "15 minutes"),
+        ("turns:\n  - user: hi\n    approve: look\n    reject: look\n", 3, "both `approve` and `reject`"),
         ("turns:\n  - user: hi\n    expect: {tool_called: [{name: a, args: {}}]}\n", 4, "arguments"),
         ("stubs:\n  look: [{return: 1}]\nturns: [{user: hi}]\n", 3, "did you mean `returns`?"),
         ("stubs:\n  look: [{returns: 1, fails: no}]\nturns: [{user: hi}]\n", 3, "exactly one of"),

@@ -35,6 +35,8 @@ steps:
 
 WRONG: Final = {
     "an unknown key": ("intents: [help]", "intent: [help]", 3, "there is no such setting"),
+    "a default of another type": ("ask: Big or small?", "ask: Big?, default: huge", 6, "none of the choices"),
+    "a default that does not match": ("ask: Which?", "ask: Which?, default: '12'", 5, "not match the pattern"),
     "an unknown slot": ("collect: order_id", "collect: order_if", 8, "there is no slot `order_if`"),
     "an unknown step": ("- collect: order_id", "- collct: order_id", 8, "a step is `end` or begins with"),
     "a key that a step does not have": ("as: order", "save: order", 10, "there is no such setting"),
@@ -152,6 +154,15 @@ def test_a_rule_whose_values_may_be_unset_is_found(tmp_path: Path) -> None:
         "policies: {a: {before: [cancel_order], holds: parcel.state == 'open', refusal: No.}}"
     )
     assert "policy" in [each.kind for each in check_flows(load_flows(tmp_path, TOOLS))]
+
+
+def test_a_rule_before_the_tool_that_checks_a_value_is_found(tmp_path: Path) -> None:
+    checked = GOOD.replace("ask: Which?", "ask: Which?, validate: {tool: look_up_order, as: seen}")
+    rule = "policies: {{a: {{before: [look_up_order], holds: {holds}, refusal: No.}}}}"
+    for holds, lines in (("kind == 'big'", [5, 9]), ("order_id != '1042'", [])):
+        (flow(tmp_path, checked) / "policies.yaml").write_text(rule.format(holds=holds))
+        found = check_flows(load_flows(tmp_path, TOOLS))
+        assert [each.line for each in found if each.kind == "policy"] == lines
 
 
 def test_the_patterns_that_ship_have_nothing_wrong() -> None:

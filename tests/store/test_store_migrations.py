@@ -21,6 +21,7 @@ FINGERPRINTS = {
     4: "3a4007ffea007759",
     5: "8d8c5bfc3d481667",
     6: "637fb1adc9ee35cc",
+    7: "a691de6ae56e59b2",
 }
 READ_SCHEMA = """
 SELECT sql FROM sqlite_schema

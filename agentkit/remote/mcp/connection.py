@@ -160,14 +160,9 @@ class Connection:
             ToolServerError: No answer.
         """
         session = self._started(cancelled)
-
-        async def asked() -> T:
-            assert session.client is not None
-            return await question(session.client)
-
         limit = self._settings.timeout if seconds is None else seconds
         try:
-            answer = self._waited(asked(), limit, cancelled)
+            answer = self._waited(session.asked(question), limit, cancelled)
         except _FAILURES as problem:
             session.unanswered += isinstance(problem, _NoAnswer)
             answered = isinstance(problem, MCPError) and problem.code != types.CONNECTION_CLOSED
@@ -220,17 +215,20 @@ class Connection:
         return self._loop
 
     def _waited(self, work: Coroutine[Any, Any, T], seconds: float, cancelled: threading.Event | None) -> T:
-        assert self._loop is not None
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            work.close()
+            raise ToolServerError(f"The MCP server {self._name} was closed.")
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, loop)
         end = time.monotonic() + seconds
         while True:
             with contextlib.suppress(TimeoutError):
                 return future.result(_SECONDS_PER_WAIT)
             if future.done():
                 return future.result()
-            if cancelled is not None and cancelled.is_set():
+            if loop.is_closed() or (cancelled is not None and cancelled.is_set()):
                 future.cancel()
-                raise _NoAnswer("it was cancelled")
+                raise _NoAnswer("it was closed" if loop.is_closed() else "it was cancelled")
             if time.monotonic() >= end:
                 future.cancel()
                 raise _NoAnswer(f"no answer within {seconds:g} seconds")
@@ -335,6 +333,12 @@ class _Session:
             raise self._failure
         if self.client is None:
             raise RuntimeError("it ended at once")
+
+    async def asked(self, question: Callable[[Client], Awaitable[T]]) -> T:
+        """Ask the client, unless the session has ended meanwhile."""
+        if self.client is None:
+            raise RuntimeError("it is being closed")
+        return await question(self.client)
 
     @property
     def is_over(self) -> bool:

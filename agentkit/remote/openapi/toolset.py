@@ -17,10 +17,16 @@ from agentkit.messages import ToolEffect
 from agentkit.remote.foreign_tool import clean_text, foreign_tool, usable_name
 from agentkit.remote.openapi.document import Argument, Document, Operation, load_document
 from agentkit.remote.openapi.settings import ServiceSettings
-from agentkit.remote.safe_http import HttpAccess, HttpAnswer, allowed_address
+from agentkit.remote.safe_http import OWN_HEADERS, HttpAccess, HttpAnswer, allowed_address
 from agentkit.tools import Tool, ToolContext, Toolset
 
 _READING: Final = frozenset(("GET", "HEAD"))
+_NO_ARGUMENTS: Final = (
+    "accept",
+    "authorization",
+    "content-type",
+    "cookie",
+)  # as OpenAPI says, and what holds keys
 _REPEATABLE: Final = frozenset(("GET", "HEAD", "PUT", "DELETE"))
 _MOST_SAID: Final = 500
 
@@ -85,7 +91,9 @@ class ServiceToolset(Toolset):
 
     def _tool(self, operation: Operation) -> Tool:
         keys = self._key_names()
-        arguments = [each for each in operation.arguments if (each.place, each.name) not in keys]
+        arguments = [
+            each for each in operation.arguments if (each.place, _folded(each.place, each.name)) not in keys
+        ]
         schema = {
             "type": "object",
             "properties": {each.name: each.schema for each in arguments},
@@ -128,12 +136,12 @@ class ServiceToolset(Toolset):
         return "read" if reads else "write"
 
     def _key_names(self) -> Collection[tuple[str, str]]:
-        """Parameters that are credentials, which no model may fill in."""
+        """Parameters that no model may fill in: credentials, and what HTTP itself says."""
         return {
-            (str(scheme.get("in")), str(scheme.get("name")))
+            (place, _folded(place, str(scheme.get("name"))))
             for scheme in self._document.schemes.values()
-            if scheme.get("type") == "apiKey"
-        } | {("header", "Authorization"), ("header", "authorization")}
+            if scheme.get("type") == "apiKey" and (place := str(scheme.get("in")))
+        } | {("header", name) for name in (*_NO_ARGUMENTS, *OWN_HEADERS)}
 
     def _credentials(
         self, operation: Operation, origin: str
@@ -149,6 +157,12 @@ class ServiceToolset(Toolset):
                     hint=f"name the environment variable in `auth` of the service {self.name}",
                 )
             needed = known[0]
+        for scheme in (self._document.schemes.get(name, {}) for name in needed):
+            if scheme.get("type") == "apiKey" and str(scheme.get("name")).lower() in OWN_HEADERS:
+                hint = "its author has to choose another name"
+                raise ToolDefinitionError(
+                    f"{origin}: its key would be the header {scheme['name']}", hint=hint
+                )
 
         def credentials() -> tuple[dict[str, str], dict[str, str]]:
             headers: dict[str, str] = {}
@@ -165,12 +179,18 @@ class ServiceToolset(Toolset):
         return credentials
 
 
+def _folded(place: str, name: str) -> str:
+    return name.lower() if place == "header" else name
+
+
 def _let_in(scheme: Mapping[str, Any], value: str, headers: dict[str, str], query: dict[str, str]) -> None:
     match scheme.get("type"), str(scheme.get("scheme", "")).lower(), scheme.get("in"):
         case "apiKey", _, "header":
             headers[str(scheme["name"])] = value
         case "apiKey", _, "query":
             query[str(scheme["name"])] = value
+        case "apiKey", _, _:
+            headers["Cookie"] = "; ".join(filter(None, (headers.get("Cookie"), f"{scheme['name']}={value}")))
         case "http", "basic", _:
             headers["Authorization"] = f"Basic {base64.b64encode(value.encode()).decode('ascii')}"
         case _:

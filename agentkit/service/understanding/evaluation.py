@@ -23,11 +23,12 @@ from pydantic import Field, JsonValue, ValidationError
 
 from agentkit.commands import Command, CorrectSlot, SetSlot, StartFlow
 from agentkit.errors import BotFileError
+from agentkit.events import UnderstoodBy
 from agentkit.intents import AnsweredBy, IntentModel, Prediction, load_examples, train
 from agentkit.messages import Value
 from agentkit.models.protocols import Finished, GenerationRequest
 from agentkit.service.sketch import Awaiting, FlowSketch, SlotSketch, SlotType
-from agentkit.service.understanding.situation import Situation, UnderstoodBy
+from agentkit.service.understanding.situation import Situation
 from agentkit.service.understanding.understand import understand
 from agentkit.yaml_files import load_yaml
 
@@ -54,6 +55,7 @@ class UnderstandingCase(Value):
         active: The active flow, where nothing was asked.
         filled: Slots of the active flow that have a value.
         expected: The commands.
+        line: Where it stands in its file.
     """
 
     id: str
@@ -65,6 +67,7 @@ class UnderstandingCase(Value):
     active: str | None = None
     filled: dict[str, JsonValue] = Field(default_factory=dict)
     expected: tuple[str, ...]
+    line: int = 0
 
 
 class _Slot(Value):
@@ -199,6 +202,37 @@ def load_sketched_bot(folder: Path, encoder: Encoder) -> SketchedBot:
     return SketchedBot(flows, model, answered_by)
 
 
+def check_understanding_cases(
+    path: Path, cases: Iterable[UnderstandingCase], bots: Mapping[str, SketchedBot]
+) -> None:
+    """Refuse cases that name flows and slots which their bots do not have.
+
+    Args:
+        path: The file that they come from.
+        cases: What it holds.
+        bots: By the name that cases call them.
+
+    Raises:
+        BotFileError: Names file, line and field.
+    """
+    for case in cases:
+        flows = bots[case.bot].flows
+        awaited = [each.partition(".") for each in case.awaiting.split()[1:]]
+        active = case.active or next((flow for flow, _, _ in awaited), None)
+        named = [("awaiting", flow, slot) for flow, _, slot in awaited]
+        named += [("active", case.active, "")] if case.active is not None else []
+        named += [("filled", active, slot) for slot in case.filled] if active is not None else []
+        for field, flow, slot in named:
+            if flow not in flows:
+                problem, known = f"the bot {case.bot!r} has no flow {flow!r}", list(flows)
+            elif slot and slot not in flows[flow].slots:
+                problem, known = f"the flow {flow!r} has no slot {slot!r}", list(flows[flow].slots)
+            else:
+                continue
+            hint = f"It has: {', '.join(known) or 'none'}."
+            raise BotFileError(problem, path=path, line=case.line, field=field, hint=hint)
+
+
 def evaluate_understanding(
     cases: Iterable[UnderstandingCase],
     bots: Mapping[str, SketchedBot],
@@ -310,7 +344,7 @@ def _situation(case: UnderstandingCase, bot: SketchedBot, encoder: Encoder) -> S
 
 def _case(line: str, path: Path, number: int) -> UnderstandingCase:
     try:
-        return UnderstandingCase.model_validate_json(line)
+        return UnderstandingCase.model_validate_json(line).model_copy(update={"line": number})
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         at = ".".join(str(part) for part in first["loc"])

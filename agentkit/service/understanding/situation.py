@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
 from agentkit.commands import Command
+from agentkit.events import UnderstoodBy
 from agentkit.intents import AnsweredBy, Prediction
 from agentkit.models.protocols import GenerationRequest
 from agentkit.service.sketch import Awaiting, FlowSketch, SlotSketch
-
-UnderstoodBy: TypeAlias = Literal["rules", "encoder", "generator"]
-"""Who decided: the words themselves, the encoder's intent, or the generator."""
 
 Ask: TypeAlias = Callable[[GenerationRequest], str]
 """Runs one constrained generation and gives its text."""

@@ -24,6 +24,7 @@ from agentkit.commands import (
     SetSlot,
     StartFlow,
 )
+from agentkit.events import UnderstoodBy
 from agentkit.prompts import PromptLibrary
 from agentkit.service.sketch import FlowSketch
 from agentkit.service.understanding.answers import Answer, settled, subject_of
@@ -31,7 +32,7 @@ from agentkit.service.understanding.choosing import chosen_flow
 from agentkit.service.understanding.generation import Decider, without_each_other
 from agentkit.service.understanding.phrases import asks, cover, spoken
 from agentkit.service.understanding.reading import Frame, read
-from agentkit.service.understanding.situation import Ask, Situation, Understood, UnderstoodBy
+from agentkit.service.understanding.situation import Ask, Situation, Understood
 from agentkit.service.understanding.values import piece
 from agentkit.service.understanding.wishes import CLEAR, CONCEIVABLE, Wish, likely_flows, wishes_in
 from agentkit.service.understanding.words import words_of

@@ -53,6 +53,21 @@ def _a_document_reads_back_in_order(store: Store) -> None:
     assert (third.document, third.seq, third.heading) == ("a.md", 1, "Returns > a1")
     assert (third.start, third.end) == (10, 12)
     assert knowledge.chunks(ids[::-1])[0].text == "a1"
+    assert {record.asked for record in records} == {()}
+
+
+@of_a_store
+def _what_is_asked_for_a_chunk_reads_back(store: Store) -> None:
+    knowledge = store.knowledge("shop")
+    asked = ("wie lange?", 'what is "it"?')
+    chunks = [NewChunk("H", "one", 0, 3, unit(1, 0, 0), asked), NewChunk("H", "two", 4, 7, unit(1, 1, 0))]
+    knowledge.replace_documents([NewDocument("a.md", "hash", "e1", chunks)])
+    first, second = knowledge.chunks(knowledge.chunk_ids("e1"))
+    assert (first.asked, second.asked) == (asked, ())
+    assert [each.asked for each in knowledge.neighbours(second, 1)] == [asked, ()]
+    broken = [NewChunk("H", "one", 0, 3, unit(1, 0, 0), ("\ud800",))]
+    with refused(InputRejected):
+        knowledge.replace_documents([NewDocument("b.md", "hash", "e1", broken)])
 
 
 @of_a_store

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +20,7 @@ from pydantic import Field, ValidationError
 from agentkit.errors import ConfigurationError, ToolServerError
 from agentkit.messages import ToolCall, ToolResult, text_of
 from agentkit.remote.mcp import McpSettings, McpToolset, Pins
+from agentkit.remote.mcp.connection import Connection
 from agentkit.testing import Calls, Conversation
 from agentkit.tools import Authority, Merged, StaticToolset, Tool, ToolContext, get_tool, run_call, tool
 
@@ -308,6 +311,32 @@ def test_a_server_gets_no_variable_that_is_not_named(monkeypatch: pytest.MonkeyP
         )
         (pid,) = child.stdout.split()
         assert b"SECRET_KEY" not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+class _ClosedJustBefore(Connection):
+    """Another thread closes it when a question is about to be asked."""
+
+    def _started(self, cancelled: threading.Event | None) -> Any:
+        session = super()._started(cancelled)
+        self.close()
+        return session
+
+
+def test_a_connection_that_is_closed_just_before_a_question_says_so() -> None:
+    with pytest.raises(ToolServerError, match="was closed"):
+        _ClosedJustBefore("odd", settings("x")).tools()
+
+
+def test_closing_ends_a_call_that_waits() -> None:
+    toolset = McpToolset("odd", settings("silent", timeout=60))
+    toolset.tools()
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(call, toolset)
+        time.sleep(0.3)
+        started = time.monotonic()
+        toolset.close()
+        assert waiting.result().status == "failed"
+        assert time.monotonic() - started < 20
 
 
 def test_a_closed_toolset_says_so() -> None:

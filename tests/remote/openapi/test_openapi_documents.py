@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from agentkit.errors import ConfigurationError
+from agentkit.messages import ToolCall, text_of
 from agentkit.remote.openapi import ServiceSettings, ServiceToolset
 from agentkit.remote.safe_http import HttpAccess, allowed_address
-from agentkit.tools import get_tool
+from agentkit.tools import ToolContext, get_tool, run_call
 
 OK: dict[str, Any] = {"200": {"description": "ok"}}
 
@@ -236,6 +237,56 @@ class _Echo(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on the terminal."""
+
+
+class _Headers(_Echo):
+    """Says the headers that came along, each as often as it came."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode())
+
+
+def test_keys_in_cookies_are_sent_as_cookies_and_no_argument_says_what_http_says_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRST", "one")
+    monkeypatch.setenv("SECOND", "two")
+    keys = {name: {"type": "apiKey", "in": "cookie", "name": name} for name in ("sid", "tid")}
+    parameters = [
+        {"name": name, "in": "header", "schema": {"type": "string"}}
+        for name in ("HOST", "cookie", "Content-Length", "authorization", "X-Word")
+    ]
+    node = get(security=[{"sid": [], "tid": []}], parameters=parameters)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Headers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        content = document(node, server=address, components={"securitySchemes": keys})
+        toolset = made(tmp_path, content, private=True, auth={"sid": "FIRST", "tid": "SECOND"})
+        tool = get_tool(toolset, "api_x")
+        assert list(tool.spec.parameters["properties"]) == ["X-Word"]
+        result = run_call(
+            tool, ToolCall(id="1", name="api_x", arguments={"X-Word": "oak"}), ToolContext(user_id="a")
+        )
+        sent = json.loads(text_of(result))
+        access = HttpAccess([f"127.0.0.1:{server.server_port}"], private=True)
+        plain = json.loads(access.request("GET", address, headers={"host": "evil", "X-Word": "ash"}).text)
+        server.shutdown()
+    assert ["cookie", "sid=one; tid=two"] in sent
+    assert ["x-word", "oak"] in sent
+    assert "authorization" not in [name for name, _ in sent]
+    for headers in (sent, plain):
+        assert [value for name, value in headers if name == "host"] == [address.removeprefix("http://")]
+
+
+def test_a_key_that_would_be_the_host_is_refused(tmp_path: Path) -> None:
+    key = {"k": {"type": "apiKey", "in": "header", "name": "Host"}}
+    content = document(get(security=[{"k": []}]), components={"securitySchemes": key})
+    toolset = made(tmp_path, content, auth={"k": "KEY"})
+    assert toolset.tools() == ()
+    assert "its key would be the header Host" in toolset.problems["x"]
 
 
 def test_a_redirect_to_another_port_of_the_host_does_not_take_the_headers_along() -> None:
