@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agentkit.errors import ContextOverflow, ModelError
@@ -44,7 +45,7 @@ class StateReading:
         self._files = files
         self._prompt_of = prompt
         self._most_tokens = most_tokens
-        self._engines: dict[int, Engine] = {}
+        self._engines: dict[tuple[int, Path | None], Engine] = {}
         self._reading_lock = threading.Lock()
 
     def state(self, request: StateRequest) -> Vectors:
@@ -62,7 +63,7 @@ class StateReading:
         job = Reading(prompt, len(prompt) - unread, Work())
         if request.static:
             job.static = shared_length(prompt, self._prompt_of(request.messages[: request.static]))
-        (vectors,) = self._engine_of(request.layer).submit(job)
+        (vectors,) = self._engine_of(request.layer, request.adapter).submit(job)
         found: Vectors = vectors.numpy()
         return found
 
@@ -71,8 +72,8 @@ class StateReading:
         self._network = None
         self._engines.clear()
 
-    def _engine_of(self, layers: int) -> Engine:
-        from agentkit.models.engine import DecoderNetwork, Engine
+    def _engine_of(self, layers: int, adapter: Path | None) -> Engine:
+        from agentkit.models.engine import Adapter, DecoderNetwork, Engine
 
         if self._network is None:
             raise RuntimeError("the generator has been closed")
@@ -83,8 +84,9 @@ class StateReading:
                 hint="Take a model of the Llama or Qwen2 family.",
             )
         with self._reading_lock:
-            if layers not in self._engines:
-                lower = self._network.lower(layers)
+            if (layers, adapter) not in self._engines:
+                additions = None if adapter is None else Adapter.load(adapter)
+                lower = self._network.lower(layers, additions)
                 files = self._files.of(f"{layers} layers") if self._files is not None else None
-                self._engines[layers] = Engine(lower, _KEPT_BYTES, files)
-            return self._engines[layers]
+                self._engines[layers, adapter] = Engine(lower, _KEPT_BYTES, files)
+            return self._engines[layers, adapter]

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load
 
 from agentkit.errors import ContextOverflow
-from agentkit.knowledge.answerability import Calibrations, Combination, Judge, StateProbe
+from agentkit.knowledge.answerability import Calibrations, Combination, Judge, StateProbe, StateSource
 from agentkit.knowledge.passages import Passage, compare
 from agentkit.messages import text_of
 from agentkit.models.protocols import StateRequest
@@ -55,7 +55,7 @@ def reads(*vectors: Vectors, name: str = "scripted", expect: Sequence[str] = ())
 
 
 def probe(generator: ScriptedGenerator, layer: int = 3) -> StateProbe:
-    return StateProbe(generator, PROMPTS, layer, WEIGHTS, bias=0.5)
+    return StateProbe(StateSource(generator, PROMPTS, layer), WEIGHTS, bias=0.5)
 
 
 def test_a_probe_weighs_the_vectors_that_a_generator_holds_after_passage_and_question() -> None:

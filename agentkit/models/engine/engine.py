@@ -170,9 +170,9 @@ class Engine:
 
     def _keep(self, each: _Running, most: int | None = None) -> None:
         """Put the states of a sequence, or of its first `most` tokens, into the tree."""
-        seen = min(each.job.seen, each.states.length, len(each.job.tokens))
+        seen = min(each.job.seen, each.states.length, len(each.job.tokens) - each.job.private)
         if each.states.divisible:
-            self.tree.insert(each.job.tokens[: seen if most is None else most], each.states)
+            self.tree.insert(each.job.tokens[: seen if most is None else min(seen, most)], each.states)
 
     def _admit(self) -> None:
         """Let waiting jobs join, in their order, unless one needs what another is just computing."""

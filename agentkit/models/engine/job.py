@@ -70,6 +70,8 @@ class Job(ABC, Generic[Item]):
         """For how many of `tokens`, from the start, the states are right."""
         self.keep = 1
         """Logits are wanted after so many of the last tokens."""
+        self.private = 0
+        """The states of so many of the last tokens serve no other request."""
         self.static = 0
         """So many of `tokens`, from the start, are the same in every process and may be kept on disk."""
         self.limits = limits

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from agentkit.models.engine.adapters import Adapter
 from agentkit.models.engine.attention import Attention
 from agentkit.models.engine.linear import Linear
 from agentkit.models.engine.shape import Shape
@@ -72,6 +73,7 @@ class DecoderNetwork:
         compute: Number format between the products.
         kept: Number format of the states.
         number_format: What the products compute in, for whoever keeps the states elsewhere.
+        adapter: Added to the products for the tokens whose vectors are wanted; None: nothing.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class DecoderNetwork:
         compute: torch.dtype,
         kept: torch.dtype,
         number_format: str,
+        adapter: Adapter | None = None,
     ) -> None:
         self.shape = shape
         self._embedding = embedding
@@ -96,11 +99,16 @@ class DecoderNetwork:
         self._compute = compute
         self._kept = kept
         self.number_format = number_format
+        self._adapter = adapter
 
-    def lower(self, layers: int) -> DecoderNetwork:
+    def lower(self, layers: int, adapter: Adapter | None = None) -> DecoderNetwork:
         """The first layers by themselves: a pass gives their hidden vectors, float32 [sum of keep, d], not logits.
 
         The weights are those of this network; the states are other ones.
+
+        Args:
+            layers: How many.
+            adapter: Added to their products for the tokens whose vectors are wanted.
         """
         return DecoderNetwork(
             replace(self.shape, layers=layers),
@@ -112,6 +120,7 @@ class DecoderNetwork:
             compute=self._compute,
             kept=self._kept,
             number_format=f"{self.number_format}, {layers} layers",
+            adapter=adapter,
         )
 
     @property
@@ -146,7 +155,11 @@ class DecoderNetwork:
                 new.append((feed.states, len(feed.tokens)))
             attend = self._attention.of_pass(new)
             # 2. The layers.
-            for index, layer in enumerate(self._layers):
+            rows = _kept_rows(feeds)
+            layers = self._layers
+            if self._adapter is not None and rows:
+                layers = self._adapter.on(layers, rows)
+            for index, layer in enumerate(layers):
                 projected = layer.query_key_value.of_normed(hidden, layer.attention_norm, epsilon)
                 hidden = layer.attention_output(attend(index, projected), hidden)
                 gates_and_values = layer.gate_and_up.of_normed(hidden, layer.feed_forward_norm, epsilon)
@@ -154,7 +167,6 @@ class DecoderNetwork:
             for states, count in new:
                 states.length += count
             # 3. Logits, or the hidden vectors, where somebody wants them.
-            rows = _kept_rows(feeds)
             if self._output is None:
                 return hidden[rows].float()
             if not rows:

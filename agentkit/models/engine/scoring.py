@@ -27,6 +27,7 @@ class Reading(Job[torch.Tensor]):
     def __init__(self, prompt: Sequence[int], read: int, work: Work) -> None:
         super().__init__(prompt, Limits(0), work)
         self.keep = max(1, min(read, _MOST_READ, len(prompt)))
+        self.private = self.keep  # an adapter may have made them
 
     def advance(self, logits: torch.Tensor) -> None:
         """See `Job`; hidden vectors take the place of logits: float32 [keep, d]."""
