@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.knowledge.answerability import StateSource
+from agentkit.knowledge.answerability import StateSource, shipped_adapter
 from agentkit.knowledge.passages import Passage, compare, pieces, readable
 from agentkit.models import load_encoder, load_generator
 from agentkit.prompts import PromptLibrary
@@ -42,6 +42,8 @@ DECLINED = 0.92
 """Share of the unanswerable development cases that the threshold declines: two points above what is promised."""
 STRENGTHS = (300.0, 1000.0, 3000.0)
 FOLDS = 6
+SHORT, MANY = 650, 7
+"""Characters and questions of a paragraph that is trained on first: the most questions for the least reading."""
 LONGEST = 1000
 """Characters of a paragraph that is trained on: longer ones cost more than they teach."""
 PROBES = Path(__file__).parent.parent / "agentkit" / "knowledge" / "probes"
@@ -102,13 +104,12 @@ def _own(path: Path) -> Iterator[Case]:
 
 def _squad(path: Path, count: int, part: str) -> Iterator[Case]:
     encoder = load_encoder("minilm-l6")
-    by_text: dict[str, list[dict[str, Any]]] = {}
-    for row in map(json.loads, path.read_text("utf-8").splitlines()):
-        by_text.setdefault(readable(row["evidence"]), []).append(row)
-    cut = [(text, piece) for text in by_text for piece in pieces(text)]
+    by_text = questions_by_paragraph(path)
     if part == "train":
-        cut = [(text, piece) for text, piece in cut if len(piece) <= LONGEST]
-    random.Random(1 if part == "train" else 0).shuffle(cut)
+        cut = [(text, text) for text in to_train_on(by_text) if held_back(text)]
+    else:
+        cut = [(text, piece) for text in by_text for piece in pieces(text)]
+        random.Random(0).shuffle(cut)
     for text, piece in cut[:count]:
         if text != piece:
             continue  # a part of a long paragraph need not answer what the paragraph answers
@@ -116,6 +117,27 @@ def _squad(path: Path, count: int, part: str) -> Iterator[Case]:
             (passage,) = compare(encoder.encode([row["question"]])[0], [text], encoder)
             pair = Pair(row["question"], passage, row["answerable"])
             yield Case(hashlib.sha256(text.encode()).hexdigest(), part, row["answerable"], [pair])
+
+
+def questions_by_paragraph(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a file of SQuAD 2.0 form."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in map(json.loads, path.read_text("utf-8").splitlines()):
+        found.setdefault(readable(row["evidence"]), []).append(row)
+    return found
+
+
+def to_train_on(by_text: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Paragraphs in the order in which they are taken: at random, but short ones with many questions first."""
+    cut = [piece for text in by_text for piece in pieces(text) if len(piece) <= LONGEST]
+    random.Random(1).shuffle(cut)
+    whole = [text for text in cut if text in by_text]
+    return sorted(whole, key=lambda text: len(text) > SHORT or len(by_text[text]) < MANY)
+
+
+def held_back(text: str) -> bool:
+    """Whether a paragraph to train on is kept from the adapter, for the probe: one of eight."""
+    return hashlib.sha256(text.encode()).digest()[0] < 32
 
 
 def _add_vectors(cases: Iterable[Case], model: str, layer: int, path: Path) -> None:
@@ -126,10 +148,12 @@ def _add_vectors(cases: Iterable[Case], model: str, layer: int, path: Path) -> N
             known[line["key"]] = np.frombuffer(base64.b64decode(line["vectors"]), np.float16).astype(
                 np.float64
             )
-    pairs = {_key(pair, model, layer): pair for case in cases for pair in case.pairs}
+    adapter = shipped_adapter(model)
+    made = hashlib.sha256(adapter.read_bytes()).hexdigest() if adapter else ""
+    pairs = {_key(pair, model, layer, made): pair for case in cases for pair in case.pairs}
     missing = [key for key in pairs if key not in known]
     if missing:
-        source = StateSource(load_generator(model), PromptLibrary(), layer)  # type: ignore[arg-type]
+        source = StateSource(load_generator(model), PromptLibrary(), layer, adapter)  # type: ignore[arg-type]
         missing.sort(
             key=lambda key: pairs[key].passage.text
         )  # the states of a passage serve all its questions
@@ -143,11 +167,11 @@ def _add_vectors(cases: Iterable[Case], model: str, layer: int, path: Path) -> N
                 stream.flush()
     for case in cases:
         for pair in case.pairs:
-            pair.vectors = known[_key(pair, model, layer)]
+            pair.vectors = known[_key(pair, model, layer, made)]
 
 
-def _key(pair: Pair, model: str, layer: int) -> str:
-    text = json.dumps([model, layer, pair.passage.text, pair.question])
+def _key(pair: Pair, model: str, layer: int, adapter: str) -> str:
+    text = json.dumps([model, layer, adapter, pair.passage.text, pair.question])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

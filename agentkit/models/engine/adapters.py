@@ -2,9 +2,9 @@
 
     y = W x + up (down x),   down [rank, in], up [out, rank]
 
-As LoRA (Hu et al. 2021, arXiv 2106.09685), but never added into W: what comes before the tokens that are read (examples,
-a passage) is computed by the network as it is, so that its states serve every question, whoever asks (Greenewald et al.
-2025, arXiv 2504.12397). W stays in the few bits that it is packed in.
+As LoRA (Hu et al. 2021, arXiv 2106.09685), but never added into W: what comes before the tokens that are read
+(examples, a passage) is computed by the network as it is, so that its states serve every question, whoever asks
+(Greenewald et al. 2025, arXiv 2504.12397). W stays in the few bits that it is packed in.
 """
 
 from __future__ import annotations
