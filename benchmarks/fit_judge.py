@@ -8,7 +8,8 @@ whether a case is for development or held out. `--train` and `--validate` name f
 "evidence": text, "answerable"}`) and of how many paragraphs, drawn at random with a fixed seed, all questions are
 taken. Vectors are kept in VECTORS.jsonl, so that an interrupted run goes on and fitting anew takes seconds.
 
-1. A logistic probe with ridge on the vectors of development cases and of `--train`, over (passage, question).
+1. A logistic probe with ridge on the vectors of development cases and of `--train`, over (passage, question). Where the
+   generator has an adapter (`train_adapter.py`) its vectors are taken, and the probe begins at what it was trained with.
 2. The same in folds that leave out whole trades and paragraphs: what comes out for those left out is combined with
    the similarity of the passage, and threshold, floor and reach are chosen on it. Nothing else is chosen.
 3. Held-out cases and `--validate` are only measured. `--write` writes the probe; the entry for calibration.yaml is
@@ -181,12 +182,13 @@ def _fit(cases: list[Case], arguments: argparse.Namespace) -> None:
     states = arguments.model != "encoder"
     signals = {id(case): [[0.0, pair.passage.similarity] for pair in case.pairs] for case in cases}
     if states:
-        strength = max(STRENGTHS, key=lambda each: _area(_left_out(fitting, each), development))
+        prior = _prior(arguments.model)
+        strength = max(STRENGTHS, key=lambda each: _area(_left_out(fitting, each, prior), development))
         print(f"# ridge strength {strength}")
-        for key, values in _left_out(fitting, strength).items():
+        for key, values in _left_out(fitting, strength, prior).items():
             for signal, value in zip(signals[key], values, strict=True):
                 signal[0] = value
-        weights, bias = _probe([pair for case in fitting for pair in case.pairs], strength)
+        weights, bias = _probe([pair for case in fitting for pair in case.pairs], strength, prior)
         for case in cases:
             if case.part not in ("development", "train"):
                 for signal, pair in zip(signals[id(case)], case.pairs, strict=True):
@@ -200,7 +202,9 @@ def _fit(cases: list[Case], arguments: argparse.Namespace) -> None:
     _report(cases, signals, columns, coefficients, constant)
 
 
-def _left_out(cases: Sequence[Case], strength: float) -> dict[int, list[float]]:
+def _left_out(
+    cases: Sequence[Case], strength: float, prior: tuple[Floats, float]
+) -> dict[int, list[float]]:
     """The probe's value of every pair, from a probe that has not seen its group."""
     groups = sorted({case.group for case in cases})
     random.Random(0).shuffle(groups)
@@ -208,7 +212,7 @@ def _left_out(cases: Sequence[Case], strength: float) -> dict[int, list[float]]:
     found: dict[int, list[float]] = {}
     for number in range(FOLDS):
         seen = [pair for case in cases if fold[case.group] != number for pair in case.pairs]
-        weights, bias = _probe(seen, strength)
+        weights, bias = _probe(seen, strength, prior)
         for case in cases:
             if fold[case.group] == number:
                 found[id(case)] = [float(pair.vectors @ weights) + bias for pair in case.pairs]
@@ -219,27 +223,44 @@ def _area(values: dict[int, list[float]], cases: Sequence[Case]) -> float:
     return area([max(values[id(case)]) for case in cases], [case.answerable for case in cases])
 
 
-def _probe(pairs: Sequence[Pair], strength: float) -> tuple[Floats, float]:
-    """Weights for the vectors as they are, [2 d], and a bias; fitted on standardised ones, in the span of the pairs."""
+def _prior(model: str) -> tuple[Floats, float]:
+    """Weights [2 d] and bias that the adapter was trained with; zeros where there is none."""
+    from safetensors.numpy import load_file
+
+    adapter = shipped_adapter(model)
+    if adapter is None:
+        return np.zeros(1), 0.0
+    tensors = load_file(adapter)
+    return tensors["head.weights"].astype(np.float64), float(tensors["head.bias"][0])
+
+
+def _probe(
+    pairs: Sequence[Pair], strength: float, prior: tuple[Floats, float]
+) -> tuple[Floats, float]:
+    """Weights for the vectors as they are, [2 d], and a bias; fitted on standardised ones, in the span of the pairs.
+
+    What is fitted, and kept small, is the difference to `prior`.
+    """
     inputs = np.stack([pair.vectors for pair in pairs])
     mean, scale = inputs.mean(0), inputs.std(0) + 1e-3
     normed = (inputs - mean) / scale
     products = normed @ normed.T  # [n, n]
     labels = np.array([pair.label for pair in pairs], float)
     count = len(labels)
+    known = (inputs * prior[0]).sum(1) + prior[1]
     dual, bias = np.zeros(count), 0.0
     for _ in range(8):
         # Newton's method: a weighted ridge regression on the working response.
-        total = products @ dual + bias
+        total = known + products @ dual + bias
         probability = 1 / (1 + np.exp(-np.clip(total, -30, 30)))
         variance = np.maximum(probability * (1 - probability), 1e-4)
         response = total + (labels - probability) / variance
         one = np.ones((count, 1))
         system = np.block([[products + strength * np.diag(1 / variance), one], [one.T, np.zeros((1, 1))]])
-        solved = np.linalg.solve(system, np.append(response, 0.0))
+        solved = np.linalg.solve(system, np.append(response - known, 0.0))
         dual, bias = solved[:-1], float(solved[-1])
     weights = normed.T @ dual / scale
-    return weights, bias - float(mean @ weights)
+    return weights + prior[0], bias - float(mean @ weights) + prior[1]
 
 
 def _logistic(inputs: Floats, labels: Floats, strength: float) -> tuple[Floats, float]:

@@ -11,7 +11,7 @@ paragraphs that were held back here (an eighth, by their hash), as those that we
    entry. An interrupted run goes on.
 2. The additions to these layers and a linear head on the vectors that `StateReader.state` gives are trained together
    (AdamW, cross-entropy). A step takes questions of several passages. Products are those of the engine; their
-   gradients are computed with the same weights in bfloat16. The head is not kept.
+   gradients are computed with the same weights in bfloat16. Where it stands is where `fit_judge.py` begins.
 """
 
 from __future__ import annotations
@@ -200,6 +200,9 @@ class Adapted(torch.nn.Module):
             factor = SCALE if part == "up" else 1.0
             place = f"layers.{int(index) + self._lowest}.{name}.{part}"
             found[place] = (factor * tensor.detach()).to(torch.float16).contiguous()
+        scale = self.head.weight.detach()[0] / self.scale
+        found["head.weights"] = scale.contiguous()
+        found["head.bias"] = self.head.bias.detach() - self.mean @ scale
         return found
 
     def _product(self, index: int, name: str, inputs: torch.Tensor) -> torch.Tensor:
