@@ -9,7 +9,8 @@ whether a case is for development or held out. `--train` and `--validate` name f
 taken. Vectors are kept in VECTORS.jsonl, so that an interrupted run goes on and fitting anew takes seconds.
 
 1. A logistic probe with ridge on the vectors of development cases and of `--train`, over (passage, question). Where the
-   generator has an adapter (`train_adapter.py`) its vectors are taken, and the probe begins at what it was trained with.
+   generator has an adapter (`train_adapter.py`) one more on its vectors is added, which begins at what that was trained
+   with.
 2. The same in folds that leave out whole trades and paragraphs: what comes out for those left out is combined with
    the similarity of the passage, and threshold, floor and reach are chosen on it. Nothing else is chosen.
 3. Held-out cases and `--validate` are only measured. `--write` writes the probe; the entry for calibration.yaml is
@@ -202,9 +203,7 @@ def _fit(cases: list[Case], arguments: argparse.Namespace) -> None:
     _report(cases, signals, columns, coefficients, constant)
 
 
-def _left_out(
-    cases: Sequence[Case], strength: float, prior: tuple[Floats, float]
-) -> dict[int, list[float]]:
+def _left_out(cases: Sequence[Case], strength: float, prior: tuple[Floats, float]) -> dict[int, list[float]]:
     """The probe's value of every pair, from a probe that has not seen its group."""
     groups = sorted({case.group for case in cases})
     random.Random(0).shuffle(groups)
@@ -234,18 +233,28 @@ def _prior(model: str) -> tuple[Floats, float]:
     return tensors["head.weights"].astype(np.float64), float(tensors["head.bias"][0])
 
 
-def _probe(
-    pairs: Sequence[Pair], strength: float, prior: tuple[Floats, float]
-) -> tuple[Floats, float]:
+def _probe(pairs: Sequence[Pair], strength: float, prior: tuple[Floats, float]) -> tuple[Floats, float]:
     """Weights for the vectors as they are, [2 d], and a bias; fitted on standardised ones, in the span of the pairs.
 
-    What is fitted, and kept small, is the difference to `prior`.
+    With an adapter, [4 d]: the sum of a probe of the model as it is and of one of the adapted model, where what is
+    fitted, and kept small, is the difference to `prior`.
     """
     inputs = np.stack([pair.vectors for pair in pairs])
+    labels = np.array([pair.label for pair in pairs], float)
+    width = prior[0].size
+    if width == 1:
+        return _ridge(inputs, labels, strength, prior)
+    plain = _ridge(inputs[:, :-width], labels, strength, (np.zeros(1), 0.0))
+    adapted = _ridge(inputs[:, -width:], labels, strength, prior)
+    return np.concatenate([plain[0], adapted[0]]), plain[1] + adapted[1]
+
+
+def _ridge(
+    inputs: Floats, labels: Floats, strength: float, prior: tuple[Floats, float]
+) -> tuple[Floats, float]:
     mean, scale = inputs.mean(0), inputs.std(0) + 1e-3
     normed = (inputs - mean) / scale
     products = normed @ normed.T  # [n, n]
-    labels = np.array([pair.label for pair in pairs], float)
     count = len(labels)
     known = (inputs * prior[0]).sum(1) + prior[1]
     dual, bias = np.zeros(count), 0.0
@@ -336,7 +345,7 @@ def _write(model: str, weights: Floats, bias: float) -> None:
 
     PROBES.mkdir(exist_ok=True)
     tensors = {
-        "weights": np.ascontiguousarray(weights.reshape(2, -1), np.float32),
+        "weights": np.ascontiguousarray(weights.reshape(4 if shipped_adapter(model) else 2, -1), np.float32),
         "bias": np.array([bias], np.float32),
     }
     save_file(tensors, PROBES / f"{model}.safetensors")

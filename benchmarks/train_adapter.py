@@ -24,7 +24,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -77,7 +77,7 @@ class Below:
     """
 
     def __init__(self, model: str, lowest: int, layer: int, folder: Path) -> None:
-        self._generator: Any = load_generator(model)
+        self._generator = cast(Any, load_generator(model))
         self.network: DecoderNetwork = self._generator._network
         self._lowest, self._folder = lowest, folder
         self._to_entry, self._whole = self.network.lower(lowest), self.network.lower(layer)
@@ -175,7 +175,7 @@ class Adapted(torch.nn.Module):
         for index, layer in enumerate(self._layers):
             normed = F.rms_norm(hidden, (self.width,), layer.attention_norm, self._shape.norm_epsilon)
             projected = self._product(index, "query_key_value", normed)
-            parts = projected.split([len(each.hidden) for each in passes])
+            parts = torch.split(projected, [len(each.hidden) for each in passes])
             seen = [
                 each.attended(part, self._static[index], index)
                 for each, part in zip(passes, parts, strict=True)
@@ -184,7 +184,7 @@ class Adapted(torch.nn.Module):
             normed = F.rms_norm(hidden, (self.width,), layer.feed_forward_norm, self._shape.norm_epsilon)
             gate, value = self._product(index, "gate_and_up", normed).chunk(2, -1)
             hidden = hidden + self._product(index, "down", F.silu(gate) * value)
-        questions = hidden.split([count for each in passes for count in each.counts])
+        questions = torch.split(hidden, [count for each in passes for count in each.counts])
         return torch.stack([torch.cat([each[-1], each.mean(0)]) for each in questions])
 
     def logits(self, vectors: torch.Tensor) -> torch.Tensor:

@@ -14,10 +14,11 @@ from __future__ import annotations
 import importlib.resources
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import yaml
 from pydantic import Field
 
@@ -183,7 +184,7 @@ class StateProbe:
 
     Args:
         source: Gives the vectors.
-        weights: float32 [2, d], for the two vectors that `StateReader.state` gives.
+        weights: float32 [2, d] or [4, d], for what `source` gives.
         bias: Added to their products.
     """
 
@@ -218,15 +219,20 @@ class StateSource:
         self._examples = prompts.conversation("judge_answer")
 
     def read(self, question: str, passage: str) -> Vectors:
-        """float32 [2, d]: the vector at the end of the prompt, and the mean over the question."""
+        """float32 [2, d]: the vector at the end of the prompt, and the mean over the question; with an adapter [4, d]:
+        as the model is, then with the adapter, which reads the same states of the passage."""
         request = StateRequest(
             (*self._examples, user(self._asked(passage, question))),
             layer=self._layer,
             unread=self._asked(passage, ""),
             static=len(self._examples),
-            adapter=self._adapter,
         )
-        return self._generator.state(request)
+        plain = self._generator.state(request)
+        if self._adapter is None:
+            return plain
+        adapted = self._generator.state(replace(request, adapter=self._adapter))
+        found: Vectors = np.concatenate([plain, adapted])
+        return found
 
     def _asked(self, passage: str, question: str) -> str:
         return self._prompts.render("judge_question", facts=[passage], question=question).strip()
@@ -239,7 +245,7 @@ def shipped_adapter(name: str) -> Path | None:
 
 
 def _shipped_probe(name: str) -> tuple[Vectors, float]:
-    """Weights [2, d] and bias of a probe that is part of the package."""
+    """Weights, [2, d] or [4, d], and bias of a probe that is part of the package."""
     from safetensors.numpy import load
 
     tensors = load((_PROBES / f"{name}.safetensors").read_bytes())

@@ -16,7 +16,7 @@ from agentkit.messages import Message, user
 from agentkit.models.protocols import StateRequest
 
 if TYPE_CHECKING:
-    from agentkit.models.engine import Engine, Network
+    from agentkit.models.engine import Adapter, Engine, Network
     from agentkit.models.engine.prefix_files import PrefixFiles
     from agentkit.models.protocols import Vectors
 
@@ -45,7 +45,8 @@ class StateReading:
         self._files = files
         self._prompt_of = prompt
         self._most_tokens = most_tokens
-        self._engines: dict[tuple[int, Path | None], Engine] = {}
+        self._engines: dict[int, Engine] = {}
+        self._adapters: dict[Path, Adapter] = {}
         self._reading_lock = threading.Lock()
 
     def state(self, request: StateRequest) -> Vectors:
@@ -60,10 +61,10 @@ class StateReading:
             )
         other = [*request.messages[:-1], user(request.unread)]
         unread = shared_length(prompt, self._prompt_of(other))
-        job = Reading(prompt, len(prompt) - unread, Work())
+        job = Reading(prompt, len(prompt) - unread, Work(), self._adapter_of(request.adapter))
         if request.static:
             job.static = shared_length(prompt, self._prompt_of(request.messages[: request.static]))
-        (vectors,) = self._engine_of(request.layer, request.adapter).submit(job)
+        (vectors,) = self._engine_of(request.layer).submit(job)
         found: Vectors = vectors.numpy()
         return found
 
@@ -72,8 +73,18 @@ class StateReading:
         self._network = None
         self._engines.clear()
 
-    def _engine_of(self, layers: int, adapter: Path | None) -> Engine:
-        from agentkit.models.engine import Adapter, DecoderNetwork, Engine
+    def _adapter_of(self, path: Path | None) -> Adapter | None:
+        from agentkit.models.engine import Adapter
+
+        if path is None:
+            return None
+        with self._reading_lock:
+            if path not in self._adapters:
+                self._adapters[path] = Adapter.load(path)
+            return self._adapters[path]
+
+    def _engine_of(self, layers: int) -> Engine:
+        from agentkit.models.engine import DecoderNetwork, Engine
 
         if self._network is None:
             raise RuntimeError("the generator has been closed")
@@ -84,9 +95,8 @@ class StateReading:
                 hint="Take a model of the Llama or Qwen2 family.",
             )
         with self._reading_lock:
-            if (layers, adapter) not in self._engines:
-                additions = None if adapter is None else Adapter.load(adapter)
-                lower = self._network.lower(layers, additions)
+            if layers not in self._engines:
+                lower = self._network.lower(layers)
                 files = self._files.of(f"{layers} layers") if self._files is not None else None
-                self._engines[layers, adapter] = Engine(lower, _KEPT_BYTES, files)
-            return self._engines[layers, adapter]
+                self._engines[layers] = Engine(lower, _KEPT_BYTES, files)
+            return self._engines[layers]

@@ -100,7 +100,12 @@ def test_the_static_beginning_is_kept_on_disk_for_the_next_process(tmp_path: Pat
     assert kept.stat().st_mtime_ns != written
 
 
-SIZES = {"query_key_value": (32, 64), "attention_output": (32, 32), "gate_and_up": (32, 128), "down": (64, 32)}
+SIZES = {
+    "query_key_value": (32, 64),
+    "attention_output": (32, 32),
+    "gate_and_up": (32, 128),
+    "down": (64, 32),
+}
 MODULES = {
     "query_key_value": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
     "attention_output": ("self_attn.o_proj",),
@@ -138,7 +143,7 @@ def added_by_transformers(adapter: Path, read: int) -> Iterator[None]:
     with ExitStack() as stack:
         for name, paths in MODULES.items():
             modules = [layer.get_submodule(path) for path in paths]
-            ups = tensors[f"layers.0.{name}.up"].split([module.out_features for module in modules])
+            ups = torch.split(tensors[f"layers.0.{name}.up"], [module.out_features for module in modules])
             for module, up in zip(modules, ups, strict=True):
                 handle = module.register_forward_hook(hook(tensors[f"layers.0.{name}.down"], up))
                 stack.callback(handle.remove)
@@ -162,7 +167,9 @@ def test_an_adapter_applies_to_what_is_read_and_to_nothing_before_it(adapter: Pa
 def test_states_that_an_adapter_made_serve_no_other_passage(adapter: Path) -> None:
     generator = tiny_generator()
     generator.state(replace(asked("How much is it?"), adapter=adapter))
-    longer = replace(asked("Why?", "Pickup costs 19 EUR. Question: How much is it, or is it?"), adapter=adapter)
+    longer = replace(
+        asked("Why?", "Pickup costs 19 EUR. Question: How much is it, or is it?"), adapter=adapter
+    )
     assert numpy.allclose(generator.state(longer), tiny_generator().state(longer), atol=1e-4)
 
 

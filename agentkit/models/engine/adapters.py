@@ -71,7 +71,7 @@ class Adapter:
             layer = layers[index]
             names = {field.name for field in fields(layer)} & additions.keys()
             products = {name: _OnRows(getattr(layer, name), additions[name], rows) for name in names}
-            adapted[index] = replace(layer, **products)
+            adapted[index] = replace(layer, **products)  # type: ignore[arg-type]
         return adapted
 
 

@@ -213,7 +213,7 @@ class Engine:
             job = each.job
             each.states.truncate(min(job.seen, len(job.tokens) - job.keep))
             start = each.states.length  # less, where states cannot be cut
-            feeds.append((each, Feed(job.tokens[start:], each.states, job.keep)))
+            feeds.append((each, Feed(job.tokens[start:], each.states, job.keep, job.adapter)))
         block = _BLOCK_BESIDE_OTHERS if writing else _BLOCK
         for each in reading[:1]:  # one prompt at a time: the next one may share what this one computes
             job = each.job
@@ -224,7 +224,7 @@ class Engine:
                 end = min(start + block, len(job.tokens) - job.keep)
                 feeds.append((each, Feed(job.tokens[start:end], each.states, 0)))
             else:
-                feeds.append((each, Feed(job.tokens[start:], each.states, job.keep)))
+                feeds.append((each, Feed(job.tokens[start:], each.states, job.keep, job.adapter)))
         return feeds
 
     def _deliver(self, feeds: Sequence[tuple[_Running, Feed]], logits: torch.Tensor) -> None:

@@ -53,11 +53,13 @@ class Feed:
         tokens: New token ids, at least one.
         states: States of the tokens before them; grow by the new ones.
         keep: Logits are wanted after so many of the last tokens; 0 if none are.
+        adapter: Added to the products for these last tokens; None: nothing.
     """
 
     tokens: Sequence[int]
     states: States
     keep: int
+    adapter: Adapter | None = None
 
 
 class DecoderNetwork:
@@ -73,7 +75,6 @@ class DecoderNetwork:
         compute: Number format between the products.
         kept: Number format of the states.
         number_format: What the products compute in, for whoever keeps the states elsewhere.
-        adapter: Added to the products for the tokens whose vectors are wanted; None: nothing.
     """
 
     def __init__(
@@ -88,7 +89,6 @@ class DecoderNetwork:
         compute: torch.dtype,
         kept: torch.dtype,
         number_format: str,
-        adapter: Adapter | None = None,
     ) -> None:
         self.shape = shape
         self._embedding = embedding
@@ -99,16 +99,11 @@ class DecoderNetwork:
         self._compute = compute
         self._kept = kept
         self.number_format = number_format
-        self._adapter = adapter
 
-    def lower(self, layers: int, adapter: Adapter | None = None) -> DecoderNetwork:
+    def lower(self, layers: int) -> DecoderNetwork:
         """The first layers by themselves: a pass gives their hidden vectors, float32 [sum of keep, d], not logits.
 
         The weights are those of this network; the states are other ones.
-
-        Args:
-            layers: How many.
-            adapter: Added to their products for the tokens whose vectors are wanted.
         """
         return DecoderNetwork(
             replace(self.shape, layers=layers),
@@ -120,7 +115,6 @@ class DecoderNetwork:
             compute=self._compute,
             kept=self._kept,
             number_format=f"{self.number_format}, {layers} layers",
-            adapter=adapter,
         )
 
     @property
@@ -155,11 +149,7 @@ class DecoderNetwork:
                 new.append((feed.states, len(feed.tokens)))
             attend = self._attention.of_pass(new)
             # 2. The layers.
-            rows = _kept_rows(feeds)
-            layers = self._layers
-            if self._adapter is not None and rows:
-                layers = self._adapter.on(layers, rows)
-            for index, layer in enumerate(layers):
+            for index, layer in enumerate(self._adapted(feeds)):
                 projected = layer.query_key_value.of_normed(hidden, layer.attention_norm, epsilon)
                 hidden = layer.attention_output(attend(index, projected), hidden)
                 gates_and_values = layer.gate_and_up.of_normed(hidden, layer.feed_forward_norm, epsilon)
@@ -167,17 +157,28 @@ class DecoderNetwork:
             for states, count in new:
                 states.length += count
             # 3. Logits, or the hidden vectors, where somebody wants them.
+            rows = _kept_rows(feeds)
             if self._output is None:
                 return hidden[rows].float()
             if not rows:
                 return torch.empty(0, self.shape.vocabulary)
             return self._output.of_normed(hidden[rows], self._norm, epsilon).float()
 
+    def _adapted(self, feeds: Sequence[Feed]) -> list[Layer]:
+        """The layers, with what the adapters add."""
+        layers = self._layers
+        for adapter in dict.fromkeys(feed.adapter for feed in feeds if feed.keep):
+            if adapter is not None:
+                layers = adapter.on(layers, _kept_rows(feeds, adapter))
+        return layers
 
-def _kept_rows(feeds: Sequence[Feed]) -> list[int]:
+
+def _kept_rows(feeds: Sequence[Feed], adapter: Adapter | None = None) -> list[int]:
+    """Rows of the tokens whose logits are wanted: of all feeds, or of those with an adapter."""
     rows: list[int] = []
     end = 0
     for feed in feeds:
         end += len(feed.tokens)
-        rows += range(end - feed.keep, end)
+        if adapter is None or feed.adapter is adapter:
+            rows += range(end - feed.keep, end)
     return rows
