@@ -295,7 +295,7 @@ def train(network: Adapted, known: Sequence[Known], held: Sequence[Known], epoch
         schedule.step()
         if number % (len(steps) // epochs) == 0:
             print(
-                f"# step {number}: loss {float(loss):.3f}, held back: AUC {held_back_area(network, held):.3f}"
+                f"# step {number}: loss {loss.item():.3f}, held back: AUC {held_back_area(network, held):.3f}"
             )
 
 
