@@ -8,7 +8,9 @@ whether a case is for development or held out. `--train` and `--validate` name f
 "evidence": text, "answerable"}`) and of how many paragraphs, drawn at random with a fixed seed, all questions are
 taken. Vectors are kept in VECTORS.jsonl, so that an interrupted run goes on and fitting anew takes seconds.
 
-1. A logistic probe with ridge on the vectors of development cases and of `--train`, over (passage, question).
+1. A logistic probe with ridge on the vectors of development cases and of `--train`, over (passage, question). Where the
+   generator has an adapter (`train_adapter.py`) one more on its vectors is added, which begins at what that was trained
+   with.
 2. The same in folds that leave out whole trades and paragraphs: what comes out for those left out is combined with
    the similarity of the passage, and threshold, floor and reach are chosen on it. Nothing else is chosen.
 3. Held-out cases and `--validate` are only measured. `--write` writes the probe; the entry for calibration.yaml is
@@ -30,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.knowledge.answerability import StateSource
+from agentkit.knowledge.answerability import StateSource, shipped_adapter
 from agentkit.knowledge.passages import Passage, compare, pieces, readable
 from agentkit.models import load_encoder, load_generator
 from agentkit.prompts import PromptLibrary
@@ -42,6 +44,8 @@ DECLINED = 0.92
 """Share of the unanswerable development cases that the threshold declines: two points above what is promised."""
 STRENGTHS = (300.0, 1000.0, 3000.0)
 FOLDS = 6
+SHORT, MANY = 650, 7
+"""Characters and questions of a paragraph that is trained on first: the most questions for the least reading."""
 LONGEST = 1000
 """Characters of a paragraph that is trained on: longer ones cost more than they teach."""
 PROBES = Path(__file__).parent.parent / "agentkit" / "knowledge" / "probes"
@@ -102,13 +106,12 @@ def _own(path: Path) -> Iterator[Case]:
 
 def _squad(path: Path, count: int, part: str) -> Iterator[Case]:
     encoder = load_encoder("minilm-l6")
-    by_text: dict[str, list[dict[str, Any]]] = {}
-    for row in map(json.loads, path.read_text("utf-8").splitlines()):
-        by_text.setdefault(readable(row["evidence"]), []).append(row)
-    cut = [(text, piece) for text in by_text for piece in pieces(text)]
+    by_text = questions_by_paragraph(path)
     if part == "train":
-        cut = [(text, piece) for text, piece in cut if len(piece) <= LONGEST]
-    random.Random(1 if part == "train" else 0).shuffle(cut)
+        cut = [(text, text) for text in to_train_on(by_text) if held_back(text)]
+    else:
+        cut = [(text, piece) for text in by_text for piece in pieces(text)]
+        random.Random(0).shuffle(cut)
     for text, piece in cut[:count]:
         if text != piece:
             continue  # a part of a long paragraph need not answer what the paragraph answers
@@ -116,6 +119,27 @@ def _squad(path: Path, count: int, part: str) -> Iterator[Case]:
             (passage,) = compare(encoder.encode([row["question"]])[0], [text], encoder)
             pair = Pair(row["question"], passage, row["answerable"])
             yield Case(hashlib.sha256(text.encode()).hexdigest(), part, row["answerable"], [pair])
+
+
+def questions_by_paragraph(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a file of SQuAD 2.0 form."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in map(json.loads, path.read_text("utf-8").splitlines()):
+        found.setdefault(readable(row["evidence"]), []).append(row)
+    return found
+
+
+def to_train_on(by_text: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Paragraphs in the order in which they are taken: at random, but short ones with many questions first."""
+    cut = [piece for text in by_text for piece in pieces(text) if len(piece) <= LONGEST]
+    random.Random(1).shuffle(cut)
+    whole = [text for text in cut if text in by_text]
+    return sorted(whole, key=lambda text: len(text) > SHORT or len(by_text[text]) < MANY)
+
+
+def held_back(text: str) -> bool:
+    """Whether a paragraph to train on is kept from the adapter, for the probe: one of eight."""
+    return hashlib.sha256(text.encode()).digest()[0] < 32
 
 
 def _add_vectors(cases: Iterable[Case], model: str, layer: int, path: Path) -> None:
@@ -126,10 +150,12 @@ def _add_vectors(cases: Iterable[Case], model: str, layer: int, path: Path) -> N
             known[line["key"]] = np.frombuffer(base64.b64decode(line["vectors"]), np.float16).astype(
                 np.float64
             )
-    pairs = {_key(pair, model, layer): pair for case in cases for pair in case.pairs}
+    adapter = shipped_adapter(model)
+    made = hashlib.sha256(adapter.read_bytes()).hexdigest() if adapter else ""
+    pairs = {_key(pair, model, layer, made): pair for case in cases for pair in case.pairs}
     missing = [key for key in pairs if key not in known]
     if missing:
-        source = StateSource(load_generator(model), PromptLibrary(), layer)  # type: ignore[arg-type]
+        source = StateSource(load_generator(model), PromptLibrary(), layer, adapter)  # type: ignore[arg-type]
         missing.sort(
             key=lambda key: pairs[key].passage.text
         )  # the states of a passage serve all its questions
@@ -143,11 +169,11 @@ def _add_vectors(cases: Iterable[Case], model: str, layer: int, path: Path) -> N
                 stream.flush()
     for case in cases:
         for pair in case.pairs:
-            pair.vectors = known[_key(pair, model, layer)]
+            pair.vectors = known[_key(pair, model, layer, made)]
 
 
-def _key(pair: Pair, model: str, layer: int) -> str:
-    text = json.dumps([model, layer, pair.passage.text, pair.question])
+def _key(pair: Pair, model: str, layer: int, adapter: str) -> str:
+    text = json.dumps([model, layer, adapter, pair.passage.text, pair.question])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -157,12 +183,13 @@ def _fit(cases: list[Case], arguments: argparse.Namespace) -> None:
     states = arguments.model != "encoder"
     signals = {id(case): [[0.0, pair.passage.similarity] for pair in case.pairs] for case in cases}
     if states:
-        strength = max(STRENGTHS, key=lambda each: _area(_left_out(fitting, each), development))
+        prior = _prior(arguments.model)
+        strength = max(STRENGTHS, key=lambda each: _area(_left_out(fitting, each, prior), development))
         print(f"# ridge strength {strength}")
-        for key, values in _left_out(fitting, strength).items():
+        for key, values in _left_out(fitting, strength, prior).items():
             for signal, value in zip(signals[key], values, strict=True):
                 signal[0] = value
-        weights, bias = _probe([pair for case in fitting for pair in case.pairs], strength)
+        weights, bias = _probe([pair for case in fitting for pair in case.pairs], strength, prior)
         for case in cases:
             if case.part not in ("development", "train"):
                 for signal, pair in zip(signals[id(case)], case.pairs, strict=True):
@@ -176,7 +203,7 @@ def _fit(cases: list[Case], arguments: argparse.Namespace) -> None:
     _report(cases, signals, columns, coefficients, constant)
 
 
-def _left_out(cases: Sequence[Case], strength: float) -> dict[int, list[float]]:
+def _left_out(cases: Sequence[Case], strength: float, prior: tuple[Floats, float]) -> dict[int, list[float]]:
     """The probe's value of every pair, from a probe that has not seen its group."""
     groups = sorted({case.group for case in cases})
     random.Random(0).shuffle(groups)
@@ -184,7 +211,7 @@ def _left_out(cases: Sequence[Case], strength: float) -> dict[int, list[float]]:
     found: dict[int, list[float]] = {}
     for number in range(FOLDS):
         seen = [pair for case in cases if fold[case.group] != number for pair in case.pairs]
-        weights, bias = _probe(seen, strength)
+        weights, bias = _probe(seen, strength, prior)
         for case in cases:
             if fold[case.group] == number:
                 found[id(case)] = [float(pair.vectors @ weights) + bias for pair in case.pairs]
@@ -195,27 +222,54 @@ def _area(values: dict[int, list[float]], cases: Sequence[Case]) -> float:
     return area([max(values[id(case)]) for case in cases], [case.answerable for case in cases])
 
 
-def _probe(pairs: Sequence[Pair], strength: float) -> tuple[Floats, float]:
-    """Weights for the vectors as they are, [2 d], and a bias; fitted on standardised ones, in the span of the pairs."""
+def _prior(model: str) -> tuple[Floats, float]:
+    """Weights [2 d] and bias that the adapter was trained with; zeros where there is none."""
+    from safetensors.numpy import load_file
+
+    adapter = shipped_adapter(model)
+    if adapter is None:
+        return np.zeros(1), 0.0
+    tensors = load_file(adapter)
+    return tensors["head.weights"].astype(np.float64), float(tensors["head.bias"][0])
+
+
+def _probe(pairs: Sequence[Pair], strength: float, prior: tuple[Floats, float]) -> tuple[Floats, float]:
+    """Weights for the vectors as they are, [2 d], and a bias; fitted on standardised ones, in the span of the pairs.
+
+    With an adapter, [4 d]: the sum of a probe of the model as it is and of one of the adapted model, where what is
+    fitted, and kept small, is the difference to `prior`.
+    """
     inputs = np.stack([pair.vectors for pair in pairs])
+    labels = np.array([pair.label for pair in pairs], float)
+    width = prior[0].size
+    if width == 1:
+        return _ridge(inputs, labels, strength, prior)
+    plain = _ridge(inputs[:, :-width], labels, strength, (np.zeros(1), 0.0))
+    adapted = _ridge(inputs[:, -width:], labels, strength, prior)
+    return np.concatenate([plain[0], adapted[0]]), plain[1] + adapted[1]
+
+
+def _ridge(
+    inputs: Floats, labels: Floats, strength: float, prior: tuple[Floats, float]
+) -> tuple[Floats, float]:
     mean, scale = inputs.mean(0), inputs.std(0) + 1e-3
     normed = (inputs - mean) / scale
     products = normed @ normed.T  # [n, n]
-    labels = np.array([pair.label for pair in pairs], float)
     count = len(labels)
+    known = (inputs * prior[0]).sum(1) + prior[1]
     dual, bias = np.zeros(count), 0.0
     for _ in range(8):
         # Newton's method: a weighted ridge regression on the working response.
-        total = products @ dual + bias
+        total = known + products @ dual + bias
         probability = 1 / (1 + np.exp(-np.clip(total, -30, 30)))
         variance = np.maximum(probability * (1 - probability), 1e-4)
         response = total + (labels - probability) / variance
         one = np.ones((count, 1))
         system = np.block([[products + strength * np.diag(1 / variance), one], [one.T, np.zeros((1, 1))]])
-        solved = np.linalg.solve(system, np.append(response, 0.0))
+        solved = np.linalg.solve(system, np.append(response - known, 0.0))
         dual, bias = solved[:-1], float(solved[-1])
     weights = normed.T @ dual / scale
-    return weights, bias - float(mean @ weights)
+    return weights + prior[0], bias - float(mean @ weights) + prior[1]
 
 
 def _logistic(inputs: Floats, labels: Floats, strength: float) -> tuple[Floats, float]:
@@ -291,7 +345,7 @@ def _write(model: str, weights: Floats, bias: float) -> None:
 
     PROBES.mkdir(exist_ok=True)
     tensors = {
-        "weights": np.ascontiguousarray(weights.reshape(2, -1), np.float32),
+        "weights": np.ascontiguousarray(weights.reshape(4 if shipped_adapter(model) else 2, -1), np.float32),
         "bias": np.array([bias], np.float32),
     }
     save_file(tensors, PROBES / f"{model}.safetensors")

@@ -14,9 +14,11 @@ from __future__ import annotations
 import importlib.resources
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import yaml
 from pydantic import Field
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 _MOST_JUDGED: Final = 2
 """Passages that are looked at: the encoder has the right one among its first two in 82 of 83 cases."""
 _MOST_LOGIT: Final = 30.0
+_PROBES: Final = Path(__file__).with_name("probes")
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ class Judge:
             return cls(known.encoder)
         probing = known.generators[generator.name]
         weights, bias = _shipped_probe(generator.name)
-        return cls(probing, StateProbe(generator, prompts, probing.layer, weights, bias))
+        source = StateSource(generator, prompts, probing.layer, shipped_adapter(generator.name))
+        return cls(probing, StateProbe(source, weights, bias))
 
     def judge(self, question: str, passages: Sequence[Passage]) -> Judgement:
         """Decide whether one of `passages` answers `question`.
@@ -179,17 +183,13 @@ class StateProbe:
     """Reads one signal: what a generator holds of whether a passage answers the question that comes after it.
 
     Args:
-        generator: Whose vectors are read.
-        prompts: Where the examples and the form of a question come from.
-        layer: After so many layers.
-        weights: float32 [2, d], for the two vectors that `StateReader.state` gives.
+        source: Gives the vectors.
+        weights: float32 [2, d] or [4, d], for what `source` gives.
         bias: Added to their products.
     """
 
-    def __init__(
-        self, generator: StateReader, prompts: PromptLibrary, layer: int, weights: Vectors, bias: float
-    ) -> None:
-        self._reader = StateSource(generator, prompts, layer)
+    def __init__(self, source: StateSource, weights: Vectors, bias: float) -> None:
+        self._reader = source
         self._weights = weights
         self._bias = bias
 
@@ -199,33 +199,54 @@ class StateProbe:
 
 
 class StateSource:
-    """The vectors that a probe is fitted on and reads; arguments as for `StateProbe`."""
+    """The vectors that a probe is fitted on and reads.
 
-    def __init__(self, generator: StateReader, prompts: PromptLibrary, layer: int) -> None:
+    Args:
+        generator: Whose vectors are read.
+        prompts: Where the examples and the form of a question come from.
+        layer: After so many layers.
+        adapter: See `StateRequest`.
+    """
+
+    def __init__(
+        self, generator: StateReader, prompts: PromptLibrary, layer: int, adapter: Path | None = None
+    ) -> None:
         self._generator = generator
         self._prompts = prompts
         self._layer = layer
+        self._adapter = adapter
         # The same for every question, so that its key-value states are computed once.
         self._examples = prompts.conversation("judge_answer")
 
     def read(self, question: str, passage: str) -> Vectors:
-        """float32 [2, d]: the vector at the end of the prompt, and the mean over the question."""
+        """float32 [2, d]: the vector at the end of the prompt, and the mean over the question; with an adapter [4, d]:
+        as the model is, then with the adapter, which reads the same states of the passage."""
         request = StateRequest(
             (*self._examples, user(self._asked(passage, question))),
             layer=self._layer,
             unread=self._asked(passage, ""),
             static=len(self._examples),
         )
-        return self._generator.state(request)
+        plain = self._generator.state(request)
+        if self._adapter is None:
+            return plain
+        adapted = self._generator.state(replace(request, adapter=self._adapter))
+        found: Vectors = np.concatenate([plain, adapted])
+        return found
 
     def _asked(self, passage: str, question: str) -> str:
         return self._prompts.render("judge_question", facts=[passage], question=question).strip()
 
 
+def shipped_adapter(name: str) -> Path | None:
+    """The adapter that is part of the package for a generator; None: its vectors are read as they are."""
+    path = _PROBES / f"{name}.adapter.safetensors"
+    return path if path.exists() else None
+
+
 def _shipped_probe(name: str) -> tuple[Vectors, float]:
-    """Weights [2, d] and bias of a probe that is part of the package."""
+    """Weights, [2, d] or [4, d], and bias of a probe that is part of the package."""
     from safetensors.numpy import load
 
-    file = importlib.resources.files("agentkit.knowledge").joinpath("probes", f"{name}.safetensors")
-    tensors = load(file.read_bytes())
+    tensors = load((_PROBES / f"{name}.safetensors").read_bytes())
     return tensors["weights"], float(tensors["bias"][0])

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from agentkit.messages import Assistant, Message, ToolCall, ToolSpec
@@ -265,12 +266,16 @@ class StateRequest:
         unread: How the last message begins. The vectors of what follows are averaged, the last 64 tokens at most, up to
             where a reply would begin.
         static: See `GenerationRequest`.
+        adapter: A safetensors file of low-rank additions to the products of the layers (`layers.INDEX.PRODUCT.down`
+            [rank, in] and `.up` [out, rank]), which apply to what is read and to nothing before it; None: the
+            model as it is.
     """
 
     messages: Sequence[Message]
     layer: int
     unread: str
     static: int = 0
+    adapter: Path | None = None
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agentkit.errors import ContextOverflow, ModelError
@@ -15,7 +16,7 @@ from agentkit.messages import Message, user
 from agentkit.models.protocols import StateRequest
 
 if TYPE_CHECKING:
-    from agentkit.models.engine import Engine, Network
+    from agentkit.models.engine import Adapter, Engine, Network
     from agentkit.models.engine.prefix_files import PrefixFiles
     from agentkit.models.protocols import Vectors
 
@@ -45,6 +46,7 @@ class StateReading:
         self._prompt_of = prompt
         self._most_tokens = most_tokens
         self._engines: dict[int, Engine] = {}
+        self._adapters: dict[Path, Adapter] = {}
         self._reading_lock = threading.Lock()
 
     def state(self, request: StateRequest) -> Vectors:
@@ -59,7 +61,7 @@ class StateReading:
             )
         other = [*request.messages[:-1], user(request.unread)]
         unread = shared_length(prompt, self._prompt_of(other))
-        job = Reading(prompt, len(prompt) - unread, Work())
+        job = Reading(prompt, len(prompt) - unread, Work(), self._adapter_of(request.adapter))
         if request.static:
             job.static = shared_length(prompt, self._prompt_of(request.messages[: request.static]))
         (vectors,) = self._engine_of(request.layer).submit(job)
@@ -70,6 +72,16 @@ class StateReading:
         """Free the weights; later readings fail."""
         self._network = None
         self._engines.clear()
+
+    def _adapter_of(self, path: Path | None) -> Adapter | None:
+        from agentkit.models.engine import Adapter
+
+        if path is None:
+            return None
+        with self._reading_lock:
+            if path not in self._adapters:
+                self._adapters[path] = Adapter.load(path)
+            return self._adapters[path]
 
     def _engine_of(self, layers: int) -> Engine:
         from agentkit.models.engine import DecoderNetwork, Engine

@@ -292,6 +292,8 @@ def _plain(request: Request) -> dict[str, Any]:
         plain["prefix"] = request.prefix
     else:
         plain["layer"], plain["unread"] = request.layer, request.unread
+        if request.adapter is not None:
+            plain["adapter"] = hashlib.sha256(request.adapter.read_bytes()).hexdigest()
     if not isinstance(request, StateRequest):
         plain["tools"] = [tool.model_dump() for tool in request.tools]
     return plain

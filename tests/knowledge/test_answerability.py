@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy
@@ -12,7 +14,7 @@ import pytest
 from safetensors.numpy import load
 
 from agentkit.errors import ContextOverflow
-from agentkit.knowledge.answerability import Calibrations, Combination, Judge, StateProbe
+from agentkit.knowledge.answerability import Calibrations, Combination, Judge, StateProbe, StateSource
 from agentkit.knowledge.passages import Passage, compare
 from agentkit.messages import text_of
 from agentkit.models.protocols import StateRequest
@@ -55,7 +57,7 @@ def reads(*vectors: Vectors, name: str = "scripted", expect: Sequence[str] = ())
 
 
 def probe(generator: ScriptedGenerator, layer: int = 3) -> StateProbe:
-    return StateProbe(generator, PROMPTS, layer, WEIGHTS, bias=0.5)
+    return StateProbe(StateSource(generator, PROMPTS, layer), WEIGHTS, bias=0.5)
 
 
 def test_a_probe_weighs_the_vectors_that_a_generator_holds_after_passage_and_question() -> None:
@@ -81,6 +83,18 @@ def test_the_examples_come_first_and_are_the_same_for_every_question() -> None:
     assert first.messages[:-1] == second.messages[:-1]
     assert second.messages[-1].role == "user"
     assert first.static == second.static == len(first.messages) - 1
+
+
+def test_with_an_adapter_the_model_is_read_as_it_is_and_then_with_the_adapter() -> None:
+    weights = numpy.array([[1, 0], [0, 0], [0, 0], [0, 2]], numpy.float32)
+    with reads(vectors(1.0, 2.0, 3.0, 4.0), vectors(5.0, 6.0, 7.0, 8.0)) as generator:
+        source = StateSource(generator, PROMPTS, 3, Path("adapter.safetensors"))
+        value = StateProbe(source, weights, bias=0.5).read("How much?", "Pickup costs 19 EUR.")
+    assert value == pytest.approx(1.0 + 2 * 8.0 + 0.5)
+    plain, adapted = generator.requests
+    assert isinstance(plain, StateRequest)
+    assert plain.adapter is None
+    assert adapted == replace(plain, adapter=Path("adapter.safetensors"))
 
 
 def test_what_does_not_fit_the_context_window_is_an_error_of_the_caller() -> None:
@@ -111,12 +125,13 @@ def test_every_calibrated_generator_has_a_probe_that_decides_together_with_the_e
         "weights"
     ]
     towards = 100 * weights / (weights**2).sum()
-    with reads(towards, name=name) as generator:
+    readings = len(weights) // 2  # as the model is, and with an adapter
+    with reads(*numpy.split(towards, readings), name=name) as generator:
         judgement = Judge.for_models(generator, HashingEncoder(), PROMPTS).judge("Pickup cost?", PASSAGES)
     assert judgement.answerable
     assert judgement.best == 0
     assert judgement.judge == "generator+encoder"
-    with reads(-towards, name=name) as generator:
+    with reads(*numpy.split(-towards, readings), name=name) as generator:
         judge = Judge.for_models(generator, HashingEncoder(), PROMPTS)
         assert not judge.judge("Cost?", PASSAGES[:1]).answerable
 

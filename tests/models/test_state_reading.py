@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from agentkit.errors import ContextOverflow, ModelError
 from agentkit.messages import assistant, system, user
@@ -94,6 +98,79 @@ def test_the_static_beginning_is_kept_on_disk_for_the_next_process(tmp_path: Pat
     assert numpy.allclose(first, second, atol=1e-5)
     assert list(tmp_path.glob("*.safetensors")) == [kept]
     assert kept.stat().st_mtime_ns != written
+
+
+SIZES = {
+    "query_key_value": (32, 64),
+    "attention_output": (32, 32),
+    "gate_and_up": (32, 128),
+    "down": (64, 32),
+}
+MODULES = {
+    "query_key_value": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "attention_output": ("self_attn.o_proj",),
+    "gate_and_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    """Additions of rank 2 to every product of the first layer, as large as the products."""
+    random = torch.Generator().manual_seed(3)
+    tensors = {}
+    for name, (inputs, outputs) in SIZES.items():
+        tensors[f"layers.0.{name}.down"] = torch.randn(2, inputs, generator=random)
+        tensors[f"layers.0.{name}.up"] = torch.randn(outputs, 2, generator=random)
+    save_file(tensors, tmp_path / "adapter.safetensors")
+    return tmp_path / "adapter.safetensors"
+
+
+@contextmanager
+def added_by_transformers(adapter: Path, read: int) -> Iterator[None]:
+    """The same additions as hooks on the modules of transformers, for the last tokens."""
+    tensors = load_file(adapter)
+    layer = tiny_model().model.layers[0]
+
+    def hook(down: torch.Tensor, up: torch.Tensor) -> Any:
+        def add(_module: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+            added = output.clone()
+            added[:, -read:] += inputs[0][:, -read:] @ down.T @ up.T
+            return added
+
+        return add
+
+    with ExitStack() as stack:
+        for name, paths in MODULES.items():
+            modules = [layer.get_submodule(path) for path in paths]
+            ups = torch.split(tensors[f"layers.0.{name}.up"], [module.out_features for module in modules])
+            for module, up in zip(modules, ups, strict=True):
+                handle = module.register_forward_hook(hook(tensors[f"layers.0.{name}.down"], up))
+                stack.callback(handle.remove)
+        yield
+
+
+def test_an_adapter_applies_to_what_is_read_and_to_nothing_before_it(adapter: Path) -> None:
+    generator = tiny_generator()
+    for question in ("How much?", "And to Norway?", "How much?"):
+        request = replace(asked(question), adapter=adapter)
+        read = len(f" {question}ES assistant") + 1
+        with added_by_transformers(adapter, read):
+            expected = by_transformers(generator, request, read)
+        found = generator.state(request)
+        assert numpy.allclose(found, expected, atol=1e-3)
+        without = generator.state(asked(question))
+        assert numpy.allclose(without, by_transformers(generator, asked(question), read), atol=1e-4)
+        assert not numpy.allclose(found, without, atol=0.1)
+
+
+def test_states_that_an_adapter_made_serve_no_other_passage(adapter: Path) -> None:
+    generator = tiny_generator()
+    generator.state(replace(asked("How much is it?"), adapter=adapter))
+    longer = replace(
+        asked("Why?", "Pickup costs 19 EUR. Question: How much is it, or is it?"), adapter=adapter
+    )
+    assert numpy.allclose(generator.state(longer), tiny_generator().state(longer), atol=1e-4)
 
 
 def test_what_does_not_fit_the_window_is_refused_before_anything_is_computed() -> None:

@@ -1,5 +1,6 @@
 """The engine: a model's forward pass, what is kept between passes, and how many requests share them."""
 
+from agentkit.models.engine.adapters import Adapter
 from agentkit.models.engine.drafts import EarlierReplies
 from agentkit.models.engine.engine import Engine, Network
 from agentkit.models.engine.job import Job, Limits, Work
@@ -10,6 +11,7 @@ from agentkit.models.engine.sampling import Chooser
 from agentkit.models.engine.scoring import Reading, Scoring
 
 __all__ = [
+    "Adapter",
     "Chooser",
     "DecoderNetwork",
     "EarlierReplies",

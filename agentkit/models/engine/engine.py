@@ -174,9 +174,9 @@ class Engine:
 
     def _keep(self, each: _Running, most: int | None = None) -> None:
         """Put the states of a sequence, or of its first `most` tokens, into the tree."""
-        seen = min(each.job.seen, each.states.length, len(each.job.tokens))
+        seen = min(each.job.seen, each.states.length, len(each.job.tokens) - each.job.private)
         if each.states.divisible:
-            self.tree.insert(each.job.tokens[: seen if most is None else most], each.states)
+            self.tree.insert(each.job.tokens[: seen if most is None else min(seen, most)], each.states)
 
     def _admit(self) -> None:
         """Let waiting jobs join, in their order, unless one needs what another is just computing."""
@@ -217,7 +217,7 @@ class Engine:
             job = each.job
             each.states.truncate(min(job.seen, len(job.tokens) - job.keep))
             start = each.states.length  # less, where states cannot be cut
-            feeds.append((each, Feed(job.tokens[start:], each.states, job.keep)))
+            feeds.append((each, Feed(job.tokens[start:], each.states, job.keep, job.adapter)))
         block = _BLOCK_BESIDE_OTHERS if writing else _BLOCK
         for each in reading[:1]:  # one prompt at a time: the next one may share what this one computes
             job = each.job
@@ -228,7 +228,7 @@ class Engine:
                 end = min(start + block, len(job.tokens) - job.keep)
                 feeds.append((each, Feed(job.tokens[start:end], each.states, 0)))
             else:
-                feeds.append((each, Feed(job.tokens[start:], each.states, job.keep)))
+                feeds.append((each, Feed(job.tokens[start:], each.states, job.keep, job.adapter)))
         return feeds
 
     def _deliver(self, feeds: Sequence[tuple[_Running, Feed]], logits: torch.Tensor) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     import torch
 
+    from agentkit.models.engine.adapters import Adapter
     from agentkit.models.protocols import FinishReason
 
 Item = TypeVar("Item")
@@ -72,6 +73,10 @@ class Job(ABC, Generic[Item]):
         """For how many of `tokens`, from the start, the states are right."""
         self.keep = 1
         """Logits are wanted after so many of the last tokens."""
+        self.private = 0
+        """The states of so many of the last tokens serve no other request."""
+        self.adapter: Adapter | None = None
+        """Added to the model's products for the last `keep` tokens, which are private then."""
         self.static = 0
         """So many of `tokens`, from the start, are the same in every process and may be kept on disk."""
         self.limits = limits

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from agentkit.models.engine.adapters import Adapter
 from agentkit.models.engine.attention import Attention
 from agentkit.models.engine.linear import Linear
 from agentkit.models.engine.shape import Shape
@@ -52,11 +53,13 @@ class Feed:
         tokens: New token ids, at least one.
         states: States of the tokens before them; grow by the new ones.
         keep: Logits are wanted after so many of the last tokens; 0 if none are.
+        adapter: Added to the products for these last tokens; None: nothing.
     """
 
     tokens: Sequence[int]
     states: States
     keep: int
+    adapter: Adapter | None = None
 
 
 class DecoderNetwork:
@@ -146,7 +149,7 @@ class DecoderNetwork:
                 new.append((feed.states, len(feed.tokens)))
             attend = self._attention.of_pass(new)
             # 2. The layers.
-            for index, layer in enumerate(self._layers):
+            for index, layer in enumerate(self._adapted(feeds)):
                 projected = layer.query_key_value.of_normed(hidden, layer.attention_norm, epsilon)
                 hidden = layer.attention_output(attend(index, projected), hidden)
                 gates_and_values = layer.gate_and_up.of_normed(hidden, layer.feed_forward_norm, epsilon)
@@ -161,11 +164,21 @@ class DecoderNetwork:
                 return torch.empty(0, self.shape.vocabulary)
             return self._output.of_normed(hidden[rows], self._norm, epsilon).float()
 
+    def _adapted(self, feeds: Sequence[Feed]) -> list[Layer]:
+        """The layers, with what the adapters add."""
+        layers = self._layers
+        for adapter in dict.fromkeys(feed.adapter for feed in feeds if feed.keep):
+            if adapter is not None:
+                layers = adapter.on(layers, _kept_rows(feeds, adapter))
+        return layers
 
-def _kept_rows(feeds: Sequence[Feed]) -> list[int]:
+
+def _kept_rows(feeds: Sequence[Feed], adapter: Adapter | None = None) -> list[int]:
+    """Rows of the tokens whose logits are wanted: of all feeds, or of those with an adapter."""
     rows: list[int] = []
     end = 0
     for feed in feeds:
         end += len(feed.tokens)
-        rows += range(end - feed.keep, end)
+        if adapter is None or feed.adapter is adapter:
+            rows += range(end - feed.keep, end)
     return rows

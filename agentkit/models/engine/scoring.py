@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 
+from agentkit.models.engine.adapters import Adapter
 from agentkit.models.engine.job import Job, Limits, Work
 from agentkit.models.protocols import FinishReason
 
@@ -22,11 +23,14 @@ class Reading(Job[torch.Tensor]):
         prompt: Token ids, at least one.
         read: Over how many of them the mean is taken; 64 at most.
         work: Counts what this costs.
+        adapter: Added to the model's products for these last ones; None: nothing.
     """
 
-    def __init__(self, prompt: Sequence[int], read: int, work: Work) -> None:
+    def __init__(self, prompt: Sequence[int], read: int, work: Work, adapter: Adapter | None = None) -> None:
         super().__init__(prompt, Limits(0), work)
         self.keep = max(1, min(read, _MOST_READ, len(prompt)))
+        self.private = self.keep
+        self.adapter = adapter
 
     def advance(self, logits: torch.Tensor) -> None:
         """See `Job`; hidden vectors take the place of logits: float32 [keep, d]."""
