@@ -38,6 +38,7 @@ class MemoryIndex:
         self.ids: list[str] = []
         self._matrix: Vectors = numpy.zeros((0, dimension), dtype=numpy.float32)
         self._words = WordIndex()
+        self.texts: array[int] = array("q")  # the same number for memories of one kind with the same text
         self._facts: array[int] = array("b")
         self._places: array[int] = array("q")  # number of the conversation, see `_conversations`
         self._turns: array[int] = array("q")
@@ -114,6 +115,7 @@ class MemoryIndex:
         if head.kind == "message" and place != _NONE:
             before = self._last.get(place, _NONE)
             self._last[place] = row
+        self.texts.append(hash((head.kind, head.text)))
         self._facts.append(head.kind == "fact")
         self._places.append(place)
         self._turns.append(head.turn_seq)

@@ -14,6 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy
@@ -28,6 +29,8 @@ from agentkit.store.protocol import UserStore
 from agentkit.store.records import MemoryKind, MemoryMark, MemoryRecord, NewMemory
 
 if TYPE_CHECKING:
+    from array import array
+
     from numpy.typing import NDArray
 
     from agentkit.models.protocols import Vectors
@@ -94,15 +97,15 @@ class Recall:
             vector = query
         with self._lock:
             self._refresh()
-            ids, matrix = self._index.ids, self._index.view()
+            ids, texts, matrix = self._index.ids, self._index.texts, self._index.view()
             cosine, fits, scores = self._index.scores(vector, words)
             allowed = self._index.eligible(kind, exclude_conversation, first_turn)
         rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
         kept: list[_Found] = []
-        for batch in _best_first(scores, rows, limit + _FURTHER):
-            if len(kept) >= limit:
-                break
-            place = {ids[row]: row for row in batch}
+        best = _newest_of_each_text(_best_first(scores, rows, limit + _FURTHER), texts)
+        count = limit + _FURTHER
+        while len(kept) < limit and (place := {ids[row]: row for row in islice(best, count)}):
+            count *= 2
             for record in self._store.memory(place, replaced=False):
                 said = _words(record.text)
                 _keep(kept, _Found(place[record.id], record, said, _numbers(said)), matrix, limit)
@@ -256,6 +259,18 @@ def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Itera
         ordered = top[numpy.lexsort((-top, -scores[top]))]
         yield ordered[done:].tolist()
         done, count = len(ordered), len(ordered) * 4
+
+
+def _newest_of_each_text(batches: Iterable[list[int]], texts: array[int]) -> Iterator[int]:
+    """Of rows with the same text only the newest of a batch: what is said daily is not read for every day."""
+    newest: dict[int, int] = {}
+    for batch in batches:
+        later: dict[int, int] = {}
+        for row in batch:
+            if row > later.get(texts[row], newest.get(texts[row], -1)):
+                later[texts[row]] = row
+        newest.update(later)
+        yield from later.values()
 
 
 @dataclass(frozen=True)
