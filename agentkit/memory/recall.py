@@ -175,10 +175,10 @@ class Recall:
         with self._lock:
             self._refresh()
             ids = self._index.ids
-            cosine, _, _ = self._index.scores(vector, "")
             rows = numpy.flatnonzero(self._index.eligible("fact", None, 0))
-        batch = next(_best_first(cosine, rows, _COMPARED), [])
-        near = {ids[row]: float(cosine[row]) for row in batch}
+            cosine = self._index.view()[rows] @ vector
+        places = next(_best_first(cosine, numpy.arange(len(rows)), _COMPARED), [])
+        near = {ids[rows[place]]: float(cosine[place]) for place in places}
         return [(near[record.id], record) for record in self._store.memory(near, replaced=False)]
 
     def stale(self) -> int:
@@ -229,6 +229,8 @@ class RecallPool:
         self._memories = memories
         self._lock = threading.Lock()
         self._recalls: OrderedDict[tuple[str, str], Recall] = OrderedDict()
+        self._sizes: dict[tuple[str, str], int] = {}  # of each when it was last asked for
+        self._kept = 0  # their sum: to ask all of them at every turn costs more than the turn
 
     def for_user(self, user_store: UserStore) -> Recall:
         """The recall of a user of the one store that this pool is used with."""
@@ -236,15 +238,15 @@ class RecallPool:
         with self._lock:
             if key not in self._recalls:
                 self._recalls[key] = Recall(user_store, self._encoder)
-                self._make_room()
             self._recalls.move_to_end(key)
-            return self._recalls[key]
-
-    def _make_room(self) -> None:
-        kept = sum(len(each) + _PER_USER for each in self._recalls.values())
-        while kept > self._memories and len(self._recalls) > self._fewest:
-            _, oldest = self._recalls.popitem(last=False)
-            kept -= len(oldest) + _PER_USER
+            recall = self._recalls[key]
+            size = len(recall) + _PER_USER
+            self._kept += size - self._sizes.get(key, 0)
+            self._sizes[key] = size
+            while self._kept > self._memories and len(self._recalls) > self._fewest:
+                oldest, _ = self._recalls.popitem(last=False)
+                self._kept -= self._sizes.pop(oldest)
+            return recall
 
 
 def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Iterator[list[int]]:
