@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentkit.models.protocols import Encoder
 
 _KEPT: Final = 8
+_TRAINING: Final = 2  # grows when training makes something else of the same examples
 _ENTRY: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -44,7 +45,7 @@ def train_cached(examples: Sequence[IntentExample], encoder: Encoder, folder: Pa
     from filelock import FileLock
 
     folder = Path(folder)
-    key = f"{FORMAT}\n{encoder.id}\n{hash_of(examples)}"
+    key = f"{FORMAT}.{_TRAINING}\n{encoder.id}\n{hash_of(examples)}"
     entry = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
     try:
         folder.mkdir(parents=True, exist_ok=True)
