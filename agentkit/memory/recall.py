@@ -223,7 +223,7 @@ class RecallPool:
         memories: More users are kept while they have no more than so many together.
     """
 
-    def __init__(self, encoder: Encoder, fewest: int = 32, memories: int = 100_000) -> None:
+    def __init__(self, encoder: Encoder, fewest: int = 32, memories: int = 25_000) -> None:
         self._encoder = encoder
         self._fewest = fewest
         self._memories = memories
