@@ -1,6 +1,7 @@
 """From text to functions in memory, once in a process.
 
-Compiling takes some tenths of a second. LLVM works outside Python's lock, so that it costs nothing beside an import.
+Compiling takes most of a second, once on a machine (`object_files`). LLVM works outside Python's lock, so that it costs
+nothing beside an import.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any, Final
 from agentkit.models.machine_code.attend import attend_text
 from agentkit.models.machine_code.layout import Before, Bits, Instructions
 from agentkit.models.machine_code.multiply import multiply_text
+from agentkit.models.machine_code.object_files import object_code
 from agentkit.models.machine_code.quantise import quantise_text
 from agentkit.models.machine_code.writing import DECLARATIONS, PARALLEL
+from agentkit.models.paths import cache_folder
 
 
 class MachineCode:
@@ -35,17 +38,21 @@ class MachineCode:
         self.parallel = threads is not None
         """Whether it may run on several threads."""
         llvm.add_symbol("run_on_threads", threads or 1)
+        processor, features = llvm.get_host_cpu_name(), _features(instructions)
         machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=_features(instructions), opt=3
+            cpu=processor, features=features, opt=3
         )
         texts = [quantise_text(), multiply_text(instructions), attend_text(instructions)]
-        module = llvm.parse_assembly("\n".join([DECLARATIONS, PARALLEL, *texts]))
-        module.verify()
-        passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
-        passes.getModulePassManager().run(module, passes)
-        self._compiled = llvm.create_mcjit_compiler(module, machine)  # keeps the code alive
-        self._compiled.finalize_object()
-        address = self._compiled.get_function_address
+        text = "\n".join([DECLARATIONS, PARALLEL, *texts])
+        version = ".".join(map(str, llvm.llvm_version_info))
+        depends_on = f"{version} {llvm.get_default_triple()} {processor} {features}\n{text}"
+        code = object_code(
+            cache_folder() / "machine-code", depends_on, lambda: _compiled(llvm, machine, text)
+        )
+        self._linked = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # keeps the code alive
+        self._linked.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._linked.finalize_object()
+        address = self._linked.get_function_address
         self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(address("parallel"))
         self.quantise: dict[Before, int] = {
             "plain": address("quantise_plain"),
@@ -59,6 +66,16 @@ class MachineCode:
     def run(self, job: ctypes.Array[ctypes.c_int64], threads: int) -> None:
         """Do a job, on so many threads."""
         self._run(ctypes.addressof(job), threads)
+
+
+def _compiled(llvm: Any, machine: Any, text: str) -> bytes:
+    """Object code of a text in LLVM's language."""
+    module = llvm.parse_assembly(text)
+    module.verify()
+    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+    passes.getModulePassManager().run(module, passes)
+    code: bytes = machine.emit_object(module)
+    return code
 
 
 def machine_code(instructions: Instructions) -> MachineCode:
