@@ -16,6 +16,7 @@ from agentkit.models.codec_loading import load_codec_file
 from agentkit.models.constraints import ConstraintCompiler
 from agentkit.models.dialects import Dialect, choose_dialect, encode, text, written
 from agentkit.models.folder import read_config
+from agentkit.models.heap import one_heap
 from agentkit.models.machine_code import compile_early
 from agentkit.models.model_settings import ModelSettings, number_format
 from agentkit.models.pretrained import load_pretrained
@@ -104,6 +105,7 @@ class LocalGenerator(StateReading):
         """
         if dtype in ("auto", "int8"):
             compile_early()  # beside the import of torch
+        one_heap()
         settings = ModelSettings(folder.path)
         codec = load_codec_file(folder.path / "tokenizer.json", size=settings.vocabulary)
         network, files = _network(folder, codec, dtype, progress)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from agentkit.errors import AgentKitError, ModelError
 from agentkit.models.engine.network import Feed
 from agentkit.models.engine.prefix_tree import PrefixTree, shared_length
+from agentkit.models.heap import tidy_heap
 
 if TYPE_CHECKING:
     import torch
@@ -182,6 +183,8 @@ class Engine:
         """Let waiting jobs join, in their order, unless one needs what another is just computing."""
         with self._turn:
             waiting = list(self._waiting)
+        if len(waiting) > 1:
+            tidy_heap()  # several are about to need memory of their own
         for job in waiting:
             if len(self._running) >= _TOGETHER or self._better_wait(job):
                 continue

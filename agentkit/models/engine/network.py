@@ -150,10 +150,14 @@ class DecoderNetwork:
             attend = self._attention.of_pass(new)
             # 2. The layers.
             for index, layer in enumerate(self._adapted(feeds)):
-                projected = layer.query_key_value.of_normed(hidden, layer.attention_norm, epsilon)
-                hidden = layer.attention_output(attend(index, projected), hidden)
-                gates_and_values = layer.gate_and_up.of_normed(hidden, layer.feed_forward_norm, epsilon)
-                hidden = layer.down.of_gated(gates_and_values, hidden)
+                # No names for what is large: it would be kept until the next layer has made its own.
+                hidden = layer.attention_output(
+                    attend(index, layer.query_key_value.of_normed(hidden, layer.attention_norm, epsilon)),
+                    hidden,
+                )
+                hidden = layer.down.of_gated(
+                    layer.gate_and_up.of_normed(hidden, layer.feed_forward_norm, epsilon), hidden
+                )
             for states, count in new:
                 states.length += count
             # 3. Logits, or the hidden vectors, where somebody wants them.

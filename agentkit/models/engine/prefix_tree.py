@@ -8,11 +8,11 @@ milliseconds for a thousand tokens, where computing them takes a second.
 
 from __future__ import annotations
 
-import ctypes
 import itertools
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
+
+from agentkit.models.heap import tidy_heap
 
 if TYPE_CHECKING:
     import torch
@@ -103,7 +103,7 @@ class PrefixTree:
             node, depth = leaf, end
         if self._untidy > _TIDY:
             self._untidy = 0
-            _tidy_heap()
+            tidy_heap()
 
     def clear(self) -> None:
         """Forget everything."""
@@ -156,12 +156,6 @@ class PrefixTree:
                 pending += each.children.values()
             else:
                 yield each
-
-
-def _tidy_heap() -> None:
-    """Give the system back what lies free between living states: GNU's C library keeps it, 200 MB after fifty turns."""
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
-        trim(0)
 
 
 def shared_length(one: Sequence[int], other: Sequence[int]) -> int:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import mmap
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import torch
 
 _FIRST_CAPACITY: Final = 256
+_APART: Final = 1024 * 1024
+"""Bytes from which on states lie outside of the heap. The system allows a process some 65,000 such pieces."""
 
 
 class States(Protocol):
@@ -54,16 +59,15 @@ class KeyValueStates:
     def __init__(self, layers: int, heads: int, head_size: int, dtype: torch.dtype) -> None:
         self.length = 0
         # [layers, keys and values, heads, positions, head_size]
-        self._buffer = torch.empty(layers, 2, heads, _FIRST_CAPACITY, head_size, dtype=dtype)
+        self._buffer = own_pages((layers, 2, heads, _FIRST_CAPACITY, head_size), dtype)
 
     def reserve(self, length: int) -> None:
         """Make room for so many positions."""
         capacity = self._buffer.shape[3]
         if length > capacity:
             layers, two, heads, _, size = self._buffer.shape
-            # Doubling would leave half of a long conversation's room empty.
-            room = max(length, capacity + capacity // 4)
-            larger = self._buffer.new_empty(layers, two, heads, room, size)
+            room = max(length, 2 * capacity)  # what is not written takes no memory
+            larger = own_pages((layers, two, heads, room, size), self._buffer.dtype)
             larger[:, :, :, : self.length] = self._buffer[:, :, :, : self.length]
             self._buffer = larger
 
@@ -96,7 +100,10 @@ class KeyValueStates:
 
     def segment(self, start: int, end: int) -> torch.Tensor:
         """A copy of the states from `start` to `end`: [layers, 2, heads, end - start, head_size]."""
-        return self._buffer[:, :, :, start:end].clone()
+        part = self._buffer[:, :, :, start:end]
+        if part.nbytes < _APART:
+            return part.clone()
+        return own_pages(part.shape, part.dtype).copy_(part)
 
     def append(self, segment: torch.Tensor) -> None:
         """Put a copy of a segment after what is there."""
@@ -104,3 +111,15 @@ class KeyValueStates:
         self.reserve(end)
         self._buffer[:, :, :, self.length : end] = segment
         self.length = end
+
+
+def own_pages(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    """A tensor of zeros outside of the heap. What is never written takes no memory; all goes back when it is dropped.
+
+    Args:
+        shape: Its shape.
+        dtype: Number format.
+    """
+    count = math.prod(shape)
+    pages = mmap.mmap(-1, count * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return torch.frombuffer(pages, dtype=dtype).view(tuple(shape))
