@@ -11,8 +11,9 @@ taken. Vectors are kept in VECTORS.jsonl, so that an interrupted run goes on and
 1. A logistic probe with ridge on the vectors of development cases and of `--train`, over (passage, question). Where the
    generator has an adapter (`train_adapter.py`) one more on its vectors is added, which begins at what that was trained
    with.
-2. The same in folds that leave out whole trades and paragraphs: what comes out for those left out is combined with
-   the similarity of the passage, and threshold, floor and reach are chosen on it. Nothing else is chosen.
+2. The same in folds that leave out whole trades and paragraphs. By what comes out for those left out the ridge and
+   the share of the model as it is are chosen (the mean of the areas for development cases and for `--train`), the
+   combination with the similarity of the passage, threshold, floor and reach. Nothing else is chosen.
 3. Held-out cases and `--validate` are only measured. `--write` writes the probe; the entry for calibration.yaml is
    printed.
 """
@@ -43,6 +44,8 @@ LOOKED_AT = 2
 DECLINED = 0.92
 """Share of the unanswerable development cases that the threshold declines: two points above what is promised."""
 STRENGTHS = (300.0, 1000.0, 3000.0)
+SHARES = (0.0, 0.5, 1.0)
+"""Of the probe on the model as it is, beside the one on the adapted model."""
 FOLDS = 6
 SHORT, MANY = 650, 7
 """Characters and questions of a paragraph that is trained on first: the most questions for the least reading."""
@@ -183,27 +186,45 @@ def _fit(cases: list[Case], arguments: argparse.Namespace) -> None:
     states = arguments.model != "encoder"
     signals = {id(case): [[0.0, pair.passage.similarity] for pair in case.pairs] for case in cases}
     if states:
-        prior = _prior(arguments.model)
-        strength = max(STRENGTHS, key=lambda each: _area(_left_out(fitting, each, prior), development))
-        print(f"# ridge strength {strength}")
-        for key, values in _left_out(fitting, strength, prior).items():
+        left_out, weights, bias = _chosen_probe(development, fitting, _prior(arguments.model))
+        for key, values in left_out.items():
             for signal, value in zip(signals[key], values, strict=True):
                 signal[0] = value
-        weights, bias = _probe([pair for case in fitting for pair in case.pairs], strength, prior)
         for case in cases:
             if case.part not in ("development", "train"):
                 for signal, pair in zip(signals[id(case)], case.pairs, strict=True):
                     signal[0] = float(pair.vectors @ weights) + bias
         if arguments.write:
             _write(arguments.model, weights, bias)
-    rows = np.array([signal for case in development for signal in signals[id(case)]])
-    labels = np.array([pair.label for case in development for pair in case.pairs], float)
+    rows = np.array([signal for case in fitting for signal in signals[id(case)]])
+    labels = np.array([pair.label for case in fitting for pair in case.pairs], float)
     columns = [0, 1] if states else [1]
     coefficients, constant = _logistic(rows[:, columns], labels, 1.0)
     _report(cases, signals, columns, coefficients, constant)
 
 
-def _left_out(cases: Sequence[Case], strength: float, prior: tuple[Floats, float]) -> dict[int, list[float]]:
+def _chosen_probe(
+    development: Sequence[Case], fitting: Sequence[Case], prior: tuple[Floats, float]
+) -> tuple[dict[int, list[float]], Floats, float]:
+    """What the best kind of probe gives for pairs that it has not seen, its weights and its bias."""
+    best: tuple[float, dict[int, list[float]], float, float] | None = None
+    parts = [part for part in (development, [case for case in fitting if case.part == "train"]) if part]
+    for strength in STRENGTHS:
+        for share in SHARES if prior[0].size > 1 else (1.0,):
+            values = _left_out(fitting, strength, share, prior)
+            areas = [_area(values, part) for part in parts]
+            print(f"# ridge {strength:.0f}, share {share}: " + ", ".join(f"{area:.3f}" for area in areas))
+            if best is None or sum(areas) > best[0]:
+                best = sum(areas), values, strength, share
+    assert best is not None
+    _, values, strength, share = best
+    print(f"# chosen: ridge {strength:.0f}, share {share}")
+    return values, *_probe([pair for case in fitting for pair in case.pairs], strength, share, prior)
+
+
+def _left_out(
+    cases: Sequence[Case], strength: float, share: float, prior: tuple[Floats, float]
+) -> dict[int, list[float]]:
     """The probe's value of every pair, from a probe that has not seen its group."""
     groups = sorted({case.group for case in cases})
     random.Random(0).shuffle(groups)
@@ -211,7 +232,7 @@ def _left_out(cases: Sequence[Case], strength: float, prior: tuple[Floats, float
     found: dict[int, list[float]] = {}
     for number in range(FOLDS):
         seen = [pair for case in cases if fold[case.group] != number for pair in case.pairs]
-        weights, bias = _probe(seen, strength, prior)
+        weights, bias = _probe(seen, strength, share, prior)
         for case in cases:
             if fold[case.group] == number:
                 found[id(case)] = [float(pair.vectors @ weights) + bias for pair in case.pairs]
@@ -233,10 +254,12 @@ def _prior(model: str) -> tuple[Floats, float]:
     return tensors["head.weights"].astype(np.float64), float(tensors["head.bias"][0])
 
 
-def _probe(pairs: Sequence[Pair], strength: float, prior: tuple[Floats, float]) -> tuple[Floats, float]:
+def _probe(
+    pairs: Sequence[Pair], strength: float, share: float, prior: tuple[Floats, float]
+) -> tuple[Floats, float]:
     """Weights for the vectors as they are, [2 d], and a bias; fitted on standardised ones, in the span of the pairs.
 
-    With an adapter, [4 d]: the sum of a probe of the model as it is and of one of the adapted model, where what is
+    With an adapter, [4 d]: a share of a probe of the model as it is, and one of the adapted model, where what is
     fitted, and kept small, is the difference to `prior`.
     """
     inputs = np.stack([pair.vectors for pair in pairs])
@@ -246,7 +269,7 @@ def _probe(pairs: Sequence[Pair], strength: float, prior: tuple[Floats, float]) 
         return _ridge(inputs, labels, strength, prior)
     plain = _ridge(inputs[:, :-width], labels, strength, (np.zeros(1), 0.0))
     adapted = _ridge(inputs[:, -width:], labels, strength, prior)
-    return np.concatenate([plain[0], adapted[0]]), plain[1] + adapted[1]
+    return np.concatenate([share * plain[0], adapted[0]]), share * plain[1] + adapted[1]
 
 
 def _ridge(
@@ -295,7 +318,8 @@ def _report(
         return [float(each) for each in 1 / (1 + np.exp(-total))]
 
     development = [case for case in cases if case.part == "development"]
-    floor = min(pair.passage.similarity for case in development for pair in case.pairs if pair.label) - 0.02
+    fitting = [case for case in cases if case.part in ("development", "train")]
+    floor = min(pair.passage.similarity for case in fitting for pair in case.pairs if pair.label) - 0.02
     gaps = [
         case.pairs[0].passage.similarity - case.pairs[1].passage.similarity
         for case in development

@@ -1,7 +1,7 @@
 """Train the adapter of one generator's judge: agentkit/knowledge/probes/NAME.adapter.safetensors.
 
     python benchmarks/train_adapter.py squad2_train.jsonl --model qwen2.5-coder-1.5b --lowest 12 --layer 20
-        --paragraphs 128 --states FOLDER --write
+        --states FOLDER --write
 
 The file is of SQuAD 2.0 form, as for `fit_judge.py`, which fits the probe on the adapter's vectors afterwards: on
 paragraphs that were held back here (an eighth, by their hash), as those that were trained on look too easy.
@@ -295,7 +295,8 @@ def train(network: Adapted, known: Sequence[Known], held: Sequence[Known], epoch
         schedule.step()
         if number % (len(steps) // epochs) == 0:
             print(
-                f"# step {number}: loss {loss.item():.3f}, held back: AUC {held_back_area(network, held):.3f}"
+                f"# step {number}: loss {loss.item():.3f}, held back: AUC {held_back_area(network, held):.3f}",
+                flush=True,
             )
 
 
@@ -306,7 +307,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="catalogue name")
     parser.add_argument("--lowest", type=int, required=True, help="first layer that is adapted")
     parser.add_argument("--layer", type=int, required=True, help="after so many layers the vectors are read")
-    parser.add_argument("--paragraphs", type=int, default=128)
+    parser.add_argument("--paragraphs", type=int, help="so many; else all that are short enough")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--states", type=Path, required=True, help="a folder; grows by 2 MB a paragraph")
     parser.add_argument("--write", action="store_true", help="write the adapter that ships")
