@@ -148,7 +148,8 @@ def narrow(tool: Tool, trusted: TrustedText, known: Mapping[str, JsonValue]) -> 
     properties: dict[str, Any] = dict(parameters.get("properties", {}))
     required: Sequence[str] = parameters.get("required", ())
     missing: str | None = None
-    for name in [name for name in properties if name in tool.authority]:
+    authority = tool.authority
+    for name in [name for name in properties if name in authority]:
         found = _values(name, properties[name], tool, trusted, known)
         if found is None:
             continue
@@ -161,7 +162,7 @@ def narrow(tool: Tool, trusted: TrustedText, known: Mapping[str, JsonValue]) -> 
         else:
             del properties[name]
     parameters["properties"] = properties
-    spec = tool.spec.model_copy(update={"parameters": parameters})
+    spec = tool.spec.model_copy(update={"parameters": parameters}) if authority else tool.spec
     return Narrowed(tool, spec, missing, _determined(properties, required))
 
 

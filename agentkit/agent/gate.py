@@ -187,6 +187,8 @@ def signature(call: ToolCall) -> str:
 
 
 def _with_ids(call: ToolCall, tool: Tool, trusted: TrustedText) -> ToolCall:
+    if not trusted.issued:
+        return call
     arguments = {
         name: resolved(value, kind, trusted.issued) if (kind := tool.kind_of(name)) else value
         for name, value in call.arguments.items()

@@ -94,7 +94,8 @@ def _answer(turn: Turn, before: Before, resumed: bool) -> Iterator[Event]:
         yield TurnPaused(turn_id=turn.turn_id, approvals=composed.approvals, milliseconds=elapsed)
         return
     issued = issued_handles((*turn.history, *turn.transcript))
-    composed = replace(composed, text=with_ids(composed.text, issued))
+    if issued:
+        composed = replace(composed, text=with_ids(composed.text, issued))
     composed, queued = yield from hand_over(turn, composed)
     # 4. Everything becomes durable together; then the user hears it.
     yield from _ended(turn, composed, seen, queued)

@@ -102,6 +102,8 @@ def note(turn: Turn, request: GenerationRequest) -> tuple[str, list[Event]]:
 
 def with_call_ids(turn: Turn, reply: Assistant) -> Assistant:
     """The reply with call ids that are unique in the conversation."""
+    if not reply.calls:
+        return reply
     first = turn.next_sequence()
     calls = tuple(
         call.model_copy(update={"id": f"{turn.turn_id}.{first + i}"}) for i, call in enumerate(reply.calls)

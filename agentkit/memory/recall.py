@@ -97,6 +97,8 @@ class Recall:
             vector = query
         with self._lock:
             self._refresh()
+            if not len(self):
+                return []
             ids, texts, matrix = self._index.ids, self._index.texts, self._index.view()
             cosine, fits, scores = self._index.scores(vector, words)
             allowed = self._index.eligible(kind, exclude_conversation, first_turn)
@@ -174,6 +176,8 @@ class Recall:
         """The current facts that are near in meaning, nearest first."""
         with self._lock:
             self._refresh()
+            if not len(self):
+                return []
             ids = self._index.ids
             rows = numpy.flatnonzero(self._index.eligible("fact", None, 0))
             cosine = self._index.view()[rows] @ vector
