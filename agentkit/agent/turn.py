@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import JsonValue
@@ -22,6 +23,7 @@ from agentkit.messages import Assistant, Message, System, ToolCall, ToolResult
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
 from agentkit.store.protocol import ApprovalRecord, JournalRow, Lease, UserStore
+from agentkit.tools import issued_handles
 
 if TYPE_CHECKING:
     from agentkit.memory import Recall
@@ -164,6 +166,14 @@ class Turn:
     def acted(self) -> Sequence[Message]:
         """The calls and results of this turn, without what was only noted: what a message means, say."""
         return [m for m in self.transcript if not isinstance(m, Assistant) or m.calls]
+
+    def issued(self) -> dict[str, JsonValue]:
+        """Every handle that tools issued in the conversation, and the id that it stands for."""
+        return self._issued_before | issued_handles(self.transcript)
+
+    @cached_property
+    def _issued_before(self) -> dict[str, JsonValue]:
+        return issued_handles(self.history)
 
     def results(self) -> Sequence[ToolResult]:
         """The results of this turn, in order."""

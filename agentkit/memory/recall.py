@@ -164,11 +164,12 @@ class Recall:
         about = memory.about or subject_of(memory.text)
         replaced = []
         for similarity, known in self._known_facts(memory.vector):
-            same = similarity >= _SAME_FACT and _says_it_again(memory.text, known.text)
+            denied = at_odds(memory.text, known.text)
+            same = similarity >= _SAME_FACT and not denied and _same_numbers(memory.text, known.text)
             if same and not as_trusted(memory.trust, known.trust):
                 return known.id
-            at_odds_now = bool(about and about == known.about) or at_odds(memory.text, known.text)
-            if (same or at_odds_now) and as_trusted(memory.trust, known.trust):
+            of_one = bool(about) and about == known.about
+            if (same or of_one or denied) and as_trusted(memory.trust, known.trust):
                 replaced.append(known.id)
         return dataclasses.replace(memory, about=about, replaces=(*memory.replaces, *replaced))
 
@@ -323,8 +324,8 @@ def _says_the_same(one: _Found, other: _Found, matrix: Vectors) -> bool:
     return same_numbers and similarity >= _SAME_MEANING
 
 
-def _says_it_again(text: str, other: str) -> bool:
-    return _numbers(_words(text)) == _numbers(_words(other)) and not at_odds(text, other)
+def _same_numbers(text: str, other: str) -> bool:
+    return _numbers(_words(text)) == _numbers(_words(other))
 
 
 def _words(text: str) -> list[str]:
