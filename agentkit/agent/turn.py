@@ -19,7 +19,7 @@ from agentkit.events import Event
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
 from agentkit.knowledge.index import KnowledgeIndex
-from agentkit.messages import Assistant, Message, System, ToolCall, ToolResult
+from agentkit.messages import Assistant, Message, Part, System, ToolCall, ToolResult
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
 from agentkit.store.protocol import ApprovalRecord, JournalRow, Lease, UserStore
@@ -71,6 +71,7 @@ class Turn:
         lease: The right to answer the conversation.
         settle: Asked about calls whose outcome a crash hid: whether they were done, None if nobody knows.
         history_from: How many turns were before those of `history`.
+        summaries: What the turns before a number said, where that is known; one is enough, and it never changes.
         recorded: Steps that a crashed process finished: they are replayed, never run again.
         journal: Calls that a crashed process wrote or started, by call id.
         transcript: Calls and results of this turn so far.
@@ -96,6 +97,7 @@ class Turn:
     lease: Lease
     settle: Settle
     history_from: int = 0
+    summaries: dict[int, Part | None] = field(default_factory=dict)
     profile: Mapping[str, JsonValue] = field(default_factory=dict)
     recorded: list[Message] = field(default_factory=list)
     journal: dict[str, JournalRow] = field(default_factory=dict)

@@ -100,9 +100,10 @@ class Recall:
             if not len(self):
                 return []
             ids, texts, matrix = self._index.ids, self._index.texts, self._index.view()
-            cosine, fits, scores = self._index.scores(vector, words)
+            cosine, fits = self._index.cosine(vector), self._index.fits(vector, words)
             allowed = self._index.eligible(kind, exclude_conversation, first_turn)
-        rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
+            rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
+            scores = fits[rows] + self._index.weight(rows)
         kept: list[_Found] = []
         best = _newest_of_each_text(_best_first(scores, rows, limit + _FURTHER), texts)
         count = limit + _FURTHER
@@ -112,7 +113,9 @@ class Recall:
                 said = _words(record.text)
                 _keep(kept, _Found(place[record.id], record, said, _numbers(said)), matrix, limit)
         return [
-            _recollection(each.record, float(cosine[each.row]), float(scores[each.row]))
+            _recollection(
+                each.record, float(cosine[each.row]), float(scores[numpy.searchsorted(rows, each.row)])
+            )
             for each in kept[:limit]
         ]
 
@@ -181,9 +184,9 @@ class Recall:
                 return []
             ids = self._index.ids
             rows = numpy.flatnonzero(self._index.eligible("fact", None, 0))
-            cosine = self._index.view()[rows] @ vector
-        places = next(_best_first(cosine, numpy.arange(len(rows)), _COMPARED), [])
-        near = {ids[rows[place]]: float(cosine[place]) for place in places}
+            cosine = self._index.cosine(vector)
+        best = next(_best_first(cosine[rows], rows, _COMPARED), [])
+        near = {ids[row]: float(cosine[row]) for row in best}
         return [(near[record.id], record) for record in self._store.memory(near, replaced=False)]
 
     def stale(self) -> int:
@@ -255,15 +258,19 @@ class RecallPool:
 
 
 def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Iterator[list[int]]:
-    """Some rows by falling score, newer ones first among equals; batch by batch, each longer than the last."""
+    """Rows by falling score, newer ones first among equals; batch by batch, each longer than the last.
+
+    Args:
+        scores: float32 [rows].
+        rows: Ascending.
+        count: At least so many at first.
+    """
     done = 0
     while done < len(rows):
         count = min(max(count, 1), len(rows))
-        top = rows
-        if count < len(rows):
-            cut = numpy.partition(scores[rows], len(rows) - count)[len(rows) - count]
-            top = rows[scores[rows] >= cut]
-        ordered = top[numpy.lexsort((-top, -scores[top]))]
+        best = numpy.partition(scores, len(rows) - count)[len(rows) - count :]
+        top = scores >= best[0]
+        ordered = rows[top][numpy.lexsort((-rows[top], -scores[top]))]
         yield ordered[done:].tolist()
         done, count = len(ordered), len(ordered) * 4
 
@@ -306,17 +313,20 @@ def _keep(kept: list[_Found], found: _Found, matrix: Vectors, limit: int) -> Non
 
 def _says_the_same(one: _Found, other: _Found, matrix: Vectors) -> bool:
     """Whether `one` adds nothing to `other`, which fits better."""
-    kinds = (one.record.kind, other.record.kind)
-    if kinds == ("message", "fact") and one.record.turn_id == other.record.turn_id is not None:
-        return True
     if one.words == other.words:
         return True
     # "order 1042" and "order 1043" are near in meaning and not the same.
-    same_numbers = one.numbers == other.numbers
-    if kinds[0] == kinds[1] and not same_numbers:
+    same_kind, same_numbers = one.record.kind == other.record.kind, one.numbers == other.numbers
+    if same_kind and not same_numbers:
         return False
+    if (
+        other.record.kind == "fact"
+        and not same_kind
+        and one.record.turn_id == other.record.turn_id is not None
+    ):
+        return True
     similarity = float(matrix[one.row] @ matrix[other.row])
-    if similarity >= _MOSTLY_THE_SAME and kinds[0] != kinds[1]:
+    if similarity >= _MOSTLY_THE_SAME and not same_kind:
         # A message that says little beyond the fact that was taken from it.
         shorter, longer = sorted((" ".join(one.words), " ".join(other.words)), key=len)
         if f" {shorter} " in f" {longer} ":
@@ -333,7 +343,8 @@ def _words(text: str) -> list[str]:
 
 
 def _numbers(words: list[str]) -> set[str]:
-    return {word for word in words if any(character.isdigit() for character in word)}
+    with_signs = (word for word in words if not word.isalpha())
+    return {word for word in with_signs if any(character.isdigit() for character in word)}
 
 
 def _recollection(record: MemoryRecord, similarity: float, score: float) -> Recollection:
