@@ -38,7 +38,8 @@ class MemoryIndex:
         self.ids: list[str] = []
         self._matrix: Vectors = numpy.zeros((0, dimension), dtype=numpy.float32)
         self._words = WordIndex()
-        self.texts: array[int] = array("q")  # the same number for memories of one kind with the same text
+        self._said_last: array[int] = array("b")  # whether no later one of its kind has the same text
+        self._rows_of: dict[int, int] = {}  # kind and text, hashed -> row of the last one
         self._facts: array[int] = array("b")
         self._places: array[int] = array("q")  # number of the conversation, see `_conversations`
         self._turns: array[int] = array("q")
@@ -132,6 +133,10 @@ class MemoryIndex:
             allowed &= ~(same & (numpy.array(self._turns) >= first_turn))
         return allowed
 
+    def said_last(self) -> NDArray[numpy.bool_]:
+        """Which memories are the last of their kind with their text, bool [memories]."""
+        return numpy.array(self._said_last, dtype=numpy.bool_)
+
     def _add_head(self, row: int, head: MemoryHead) -> None:
         place, neighbour = _NONE, _NONE
         if head.conversation_id is not None:
@@ -145,7 +150,11 @@ class MemoryIndex:
             if neighbour != _NONE:
                 behind[neighbour] = row
                 neighbour = self._beside[0][0][neighbour]
-        self.texts.append(hash((head.kind, head.text)))
+        text = hash((head.kind, head.text))
+        if text in self._rows_of:
+            self._said_last[self._rows_of[text]] = False
+        self._rows_of[text] = row
+        self._said_last.append(True)
         self._facts.append(head.kind == "fact")
         self._places.append(place)
         self._turns.append(head.turn_seq)

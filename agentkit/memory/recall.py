@@ -13,9 +13,8 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy
 
@@ -29,8 +28,6 @@ from agentkit.store.protocol import UserStore
 from agentkit.store.records import MemoryKind, MemoryMark, MemoryRecord, NewMemory
 
 if TYPE_CHECKING:
-    from array import array
-
     from numpy.typing import NDArray
 
     from agentkit.models.protocols import Vectors
@@ -99,13 +96,14 @@ class Recall:
             self._refresh()
             if not len(self):
                 return []
-            ids, texts, matrix = self._index.ids, self._index.texts, self._index.view()
+            ids, matrix = self._index.ids, self._index.view()
             cosine, fits = self._index.cosine(vector), self._index.fits(vector, words)
-            allowed = self._index.eligible(kind, exclude_conversation, first_turn)
+            # What is said daily is not read for every day, and not at all where it was said just now.
+            allowed = self._index.eligible(kind, exclude_conversation, first_turn) & self._index.said_last()
             rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
             scores = fits[rows] + self._index.weight(rows)
         kept: list[_Found] = []
-        best = _newest_of_each_text(_best_first(scores, rows, limit + _FURTHER), texts)
+        best = chain.from_iterable(_best_first(scores, rows, limit + _FURTHER))
         count = limit + _FURTHER
         while len(kept) < limit and (place := {ids[row]: row for row in islice(best, count)}):
             count *= 2
@@ -275,20 +273,7 @@ def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Itera
         done, count = len(ordered), len(ordered) * 4
 
 
-def _newest_of_each_text(batches: Iterable[list[int]], texts: array[int]) -> Iterator[int]:
-    """Of rows with the same text only the newest of a batch: what is said daily is not read for every day."""
-    newest: dict[int, int] = {}
-    for batch in batches:
-        later: dict[int, int] = {}
-        for row in batch:
-            if row > later.get(texts[row], newest.get(texts[row], -1)):
-                later[texts[row]] = row
-        newest.update(later)
-        yield from later.values()
-
-
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """A memory that is to be shown, its row in the index, its words, and those that hold a number."""
 
     row: int
@@ -315,16 +300,13 @@ def _says_the_same(one: _Found, other: _Found, matrix: Vectors) -> bool:
     """Whether `one` adds nothing to `other`, which fits better."""
     if one.words == other.words:
         return True
-    # "order 1042" and "order 1043" are near in meaning and not the same.
-    same_kind, same_numbers = one.record.kind == other.record.kind, one.numbers == other.numbers
-    if same_kind and not same_numbers:
-        return False
-    if (
-        other.record.kind == "fact"
-        and not same_kind
-        and one.record.turn_id == other.record.turn_id is not None
-    ):
+    kinds = (one.record.kind, other.record.kind)
+    if kinds == ("message", "fact") and one.record.turn_id == other.record.turn_id is not None:
         return True
+    # "order 1042" and "order 1043" are near in meaning and not the same, nor is one a part of the other.
+    same_kind, same_numbers = kinds[0] == kinds[1], one.numbers == other.numbers
+    if not (same_numbers if same_kind else one.numbers <= other.numbers or other.numbers <= one.numbers):
+        return False
     similarity = float(matrix[one.row] @ matrix[other.row])
     if similarity >= _MOSTLY_THE_SAME and not same_kind:
         # A message that says little beyond the fact that was taken from it.
@@ -339,7 +321,7 @@ def _same_numbers(text: str, other: str) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+    return _WORD.findall(text.casefold())
 
 
 def _numbers(words: list[str]) -> set[str]:
