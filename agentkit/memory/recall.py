@@ -82,7 +82,8 @@ class Recall:
                 query; 0.3 suits MiniLM.
             words: The text of the query where only its vector was given.
             kind: Only facts or only messages.
-            exclude_conversation: Leave out what comes from this conversation: it is in the prompt anyway.
+            exclude_conversation: Leave out what comes from this conversation, and what was said again there: it is
+                in the prompt anyway.
             first_turn: Leave out only turns of it from this number on: earlier ones are not in the prompt any more.
 
         Returns:
