@@ -46,12 +46,13 @@ class MemoryIndex:
         self._importance: array[float] = array("f")
         self._created: array[float] = array("d")
         self._newest = 0.0  # of `_created`
-        # For each share of `_BESIDE`: the rows of the messages that are so far before and behind in the conversation.
+        self._messages: array[int] = array("q")  # rows of the messages of conversations
+        # For each share of `_BESIDE`: which messages are so far before and behind in the conversation.
         self._beside: tuple[tuple[array[int], array[int]], ...] = tuple(
             (array("q"), array("q")) for _ in _BESIDE
         )
         self._conversations: dict[str, int] = {}
-        self._last: dict[int, int] = {}  # conversation -> row of its last message
+        self._last: dict[int, int] = {}  # conversation -> its last message
         self._compared: tuple[Vectors | None, Vectors] = (None, self._matrix[:, 0])
 
     def __len__(self) -> int:
@@ -138,18 +139,11 @@ class MemoryIndex:
         return numpy.array(self._said_last, dtype=numpy.bool_)
 
     def _add_head(self, row: int, head: MemoryHead) -> None:
-        place, neighbour = _NONE, _NONE
+        place = _NONE
         if head.conversation_id is not None:
             place = self._conversations.setdefault(head.conversation_id, len(self._conversations))
         if head.kind == "message" and place != _NONE:
-            neighbour = self._last.get(place, _NONE)
-            self._last[place] = row
-        for before, behind in self._beside:
-            before.append(neighbour)
-            behind.append(_NONE)
-            if neighbour != _NONE:
-                behind[neighbour] = row
-                neighbour = self._beside[0][0][neighbour]
+            self._link(row, place)
         text = hash((head.kind, head.text))
         if text in self._rows_of:
             self._said_last[self._rows_of[text]] = False
@@ -162,10 +156,23 @@ class MemoryIndex:
         self._created.append(head.created_at.timestamp())
         self._newest = max(self._newest, self._created[-1])
 
+    def _link(self, row: int, place: int) -> None:
+        number, neighbour = len(self._messages), self._last.get(place, _NONE)
+        self._messages.append(row)
+        self._last[place] = number
+        for before, behind in self._beside:
+            before.append(neighbour)
+            behind.append(_NONE)
+            if neighbour != _NONE:
+                behind[neighbour] = number
+                neighbour = self._beside[0][0][neighbour]
+
     def _lent(self, words: Vectors) -> Vectors:
         """The words of each memory and a share of those of the messages beside it in its conversation."""
-        total = words.copy()
-        padded = numpy.append(words, numpy.float32(0))  # at -1: where there is no such message
+        messages, total = numpy.array(self._messages), words.copy()
+        padded = numpy.append(words[messages], numpy.float32(0))  # at -1: where there is no such message
+        lent = numpy.zeros_like(padded[:-1])
         for share, (before, behind) in zip(_BESIDE, self._beside, strict=True):
-            total += share * (padded[numpy.array(before)] + padded[numpy.array(behind)])
+            lent += share * (padded[numpy.array(before)] + padded[numpy.array(behind)])
+        total[messages] += lent
         return total

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _SAME_MEANING: Final = 0.97  # cosine above which two texts with the same numbers say the same
 _MOSTLY_THE_SAME: Final = 0.8  # cosine above which a message is little more than a fact that it holds
-_FURTHER: Final = 10  # candidates looked at beyond those asked for: a fact may stand behind its message
+_FURTHER: Final = 2  # candidates looked at for each asked for: behind every message its fact may stand
 _WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _SAME_FACT: Final = 0.93  # cosine above which a fact with the same numbers and denials is no new one
 _COMPARED: Final = 24  # most facts that a new one is compared with
@@ -104,8 +104,8 @@ class Recall:
             rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
             scores = fits[rows] + self._index.weight(rows)
         kept: list[_Found] = []
-        best = chain.from_iterable(_best_first(scores, rows, limit + _FURTHER))
-        count = limit + _FURTHER
+        count = limit * _FURTHER
+        best = chain.from_iterable(_best_first(scores, rows, count))
         while len(kept) < limit and (place := {ids[row]: row for row in islice(best, count)}):
             count *= 2
             for record in self._store.memory(place, replaced=False):
