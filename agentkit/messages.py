@@ -142,6 +142,8 @@ def tool_result(
 
 def text_of(message: Message) -> str:
     """The text of all parts of a message, joined by newlines."""
+    if len(message.parts) == 1:  # nearly all: a prompt asks for each of its messages several times
+        return message.parts[0].text
     return "\n".join(part.text for part in message.parts)
 
 

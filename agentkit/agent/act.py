@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from agentkit.agent import decide as decisions
 from agentkit.agent.answer import answer_from_passages, answer_from_results
 from agentkit.agent.calls import Paused, ask, call_tools, situation_of
-from agentkit.agent.candidates import Narrowed, TrustedText, narrow, trusted_text
+from agentkit.agent.candidates import Narrowed, TrustedText, narrow
 from agentkit.agent.decide import decide
 from agentkit.agent.prompting import prompt_messages, prompt_tools
 from agentkit.agent.replies import Composed
@@ -40,7 +40,7 @@ def act(turn: Turn, route: UseTools | Reason, seen: Perception) -> Generator[Eve
     for _ in range(turn.wiring.settings.limits.steps):
         if limit := _limit_reached(turn):
             return (yield from _stop(turn, limit, "before a step"))
-        trusted = trusted_text(turn.text, turn.history, turn.transcript)
+        trusted = TrustedText(turn.text, turn.history, tuple(turn.transcript))
         possible, lacking = _possible(route, trusted, known, turn)
         if not possible and not turn.results():
             if lacking is None:

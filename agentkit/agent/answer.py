@@ -88,7 +88,7 @@ def answer_from_results(turn: Turn, seen: Perception, proposal: str) -> Generato
         wrong = unsupported(proposal, evidence, turn.text)
         yield GroundingChecked(supported=not wrong, unsupported=wrong)
         if not wrong:
-            used = resting_on(proposal, evidence, turn.text)
+            used = resting_on(proposal, evidence, turn.text) if seen.passages else ()
             cited = [passage for row, passage in enumerate(seen.passages, len(said)) if row in used]
             text = wiring.replies.from_knowledge(proposal, cited)
             return Composed(text, "generated", (*sources, *dict.fromkeys(map(_citation, cited))))

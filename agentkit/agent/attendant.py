@@ -222,6 +222,7 @@ class Attendant:
             text=text_of(left.message),
             history=self._histories.before(store, conversation, earlier, latest),
             history_from=earlier - latest,
+            summaries=self._histories.summaries(conversation),
             profile=profile,
             lease=claim.lease,
             settle=settle or (lambda row: None),

@@ -50,7 +50,8 @@ class Paused:
 
 def situation_of(turn: Turn, route: UseTools | Reason, seen: Perception, trusted: TrustedText) -> Situation:
     """What was known and read when the calls of this step were written."""
-    settings, ranking = turn.wiring.settings, turn.wiring.tools
+    settings = turn.wiring.settings
+    keeping = {tool.name for tool in turn.wiring.tools.tools if tool.keeps_results}
     messages = (*turn.history, *turn.transcript)
     untrusted = [
         Source(_origin(message), part.text)
@@ -61,7 +62,7 @@ def situation_of(turn: Turn, route: UseTools | Reason, seen: Perception, trusted
     confidential = [
         Source(_origin(message), part.text)
         for message in messages
-        if isinstance(message, ToolResult) and (tool := ranking.get(message.name)) and tool.keeps_results
+        if isinstance(message, ToolResult) and message.name in keeping
         for part in message.parts
     ]
     if isinstance(route, Reason):

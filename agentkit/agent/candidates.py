@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -25,27 +26,70 @@ _INTEGER: Final = r"-?\d{1,15}"
 
 @dataclass(frozen=True)
 class TrustedText:
-    """Texts that authority arguments may be copied from.
+    """Texts that authority arguments may be copied from: what a user or a trusted tool is the source of.
+
+    Each kind is read from the transcript when it is asked for: most calls ask for none or one.
 
     Args:
         current: What the user says in this message.
-        earlier: Earlier trusted texts of the conversation, newest first.
-        origins: Where each of `earlier` comes from, for explanations: `user` or `tool:NAME`.
-        issued: Handles that tools issued in the conversation, and the ids that they stand for.
-        issued_now: Those that results of this turn show.
-        vouched: Those whose ids a tool came up with, without being called with them.
+        history: Messages of earlier turns.
+        this_turn: Calls and results of this turn so far; they do not change any more.
+        handles_only: Of the transcript only the handles count, for what a person types.
     """
 
     current: str
-    earlier: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-    issued: Mapping[str, JsonValue] = field(default_factory=dict)
-    issued_now: Mapping[str, JsonValue] = field(default_factory=dict)
-    vouched: Mapping[str, JsonValue] = field(default_factory=dict)
+    history: Sequence[Message] = ()
+    this_turn: Sequence[Message] = ()
+    handles_only: bool = False
+
+    @cached_property
+    def earlier(self) -> tuple[str, ...]:
+        """Earlier trusted texts of the conversation, newest first."""
+        return tuple(text for text, _ in self._said)
+
+    @cached_property
+    def origins(self) -> tuple[str, ...]:
+        """Where each of `earlier` comes from, for explanations: `user` or `tool:NAME`."""
+        return tuple(origin for _, origin in self._said)
+
+    @cached_property
+    def issued(self) -> Mapping[str, JsonValue]:
+        """Handles that tools issued in the conversation, and the ids that they stand for."""
+        return issued_handles((*self.history, *self.this_turn))
+
+    @cached_property
+    def issued_now(self) -> Mapping[str, JsonValue]:
+        """Those that results of this turn show."""
+        return issued_handles(self.this_turn)
+
+    @cached_property
+    def vouched(self) -> Mapping[str, JsonValue]:
+        """Those whose ids a tool came up with, without being called with them."""
+        return _vouched(self._messages, self._asked)
 
     def everything(self) -> str:
         """All of it, newest first."""
         return "\n".join((self.current, *self.earlier))
+
+    @cached_property
+    def _messages(self) -> tuple[Message, ...]:
+        return () if self.handles_only else (*self.history, *self.this_turn)
+
+    @cached_property
+    def _asked(self) -> Mapping[str, ToolCall]:
+        return {call.id: call for m in self._messages if isinstance(m, Assistant) for call in m.calls}
+
+    @cached_property
+    def _said(self) -> list[tuple[str, str]]:
+        return [
+            (
+                _own_words(part.text, message, self._asked),
+                f"tool:{message.name}" if isinstance(message, ToolResult) else "user",
+            )
+            for message in self._messages
+            for part in _parts(message)
+            if part.trust in ("user", "tool")
+        ][::-1]
 
 
 @dataclass(frozen=True)
@@ -63,29 +107,6 @@ class Narrowed:
     spec: ToolSpec
     missing: str | None
     determined: dict[str, Any] | None
-
-
-def trusted_text(text: str, history: Sequence[Message], this_turn: Sequence[Message] = ()) -> TrustedText:
-    """Collect the parts of a transcript that a user or a trusted tool is the source of, newest first."""
-    messages = (*history, *this_turn)
-    asked = {call.id: call for m in messages if isinstance(m, Assistant) for call in m.calls}
-    earlier = [
-        (
-            _own_words(part.text, message, asked),
-            f"tool:{message.name}" if isinstance(message, ToolResult) else "user",
-        )
-        for message in messages
-        for part in _parts(message)
-        if part.trust in ("user", "tool")
-    ][::-1]
-    return TrustedText(
-        current=text,
-        earlier=tuple(text for text, _ in earlier),
-        origins=tuple(origin for _, origin in earlier),
-        issued=issued_handles(messages),
-        issued_now=issued_handles(this_turn),
-        vouched=_vouched(messages, asked),
-    )
 
 
 def _vouched(messages: Sequence[Message], asked: Mapping[str, ToolCall]) -> dict[str, JsonValue]:
@@ -148,7 +169,8 @@ def narrow(tool: Tool, trusted: TrustedText, known: Mapping[str, JsonValue]) -> 
     properties: dict[str, Any] = dict(parameters.get("properties", {}))
     required: Sequence[str] = parameters.get("required", ())
     missing: str | None = None
-    for name in [name for name in properties if name in tool.authority]:
+    authority = tool.authority
+    for name in [name for name in properties if name in authority]:
         found = _values(name, properties[name], tool, trusted, known)
         if found is None:
             continue
@@ -161,7 +183,7 @@ def narrow(tool: Tool, trusted: TrustedText, known: Mapping[str, JsonValue]) -> 
         else:
             del properties[name]
     parameters["properties"] = properties
-    spec = tool.spec.model_copy(update={"parameters": parameters})
+    spec = tool.spec.model_copy(update={"parameters": parameters}) if authority else tool.spec
     return Narrowed(tool, spec, missing, _determined(properties, required))
 
 

@@ -43,6 +43,13 @@ def summary_before(turn: Turn, before: int) -> Part | None:
     """
     if before == 0:
         return None
+    if before not in turn.summaries:
+        turn.summaries.clear()  # a window moves on and never back
+        turn.summaries[before] = _summary(turn, before)
+    return turn.summaries[before]
+
+
+def _summary(turn: Turn, before: int) -> Part | None:
     known = turn.store.summary(turn.conversation_id, before)
     if known is None or known.through < before:
         known = _made(turn, known, before)

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import replace
 
 from agentkit.agent.calls import Paused, run_checked, situation_of
-from agentkit.agent.candidates import trusted_text
+from agentkit.agent.candidates import TrustedText
 from agentkit.agent.gate import Refuse, Verdict, signature
 from agentkit.agent.route import Perception, UseTools
 from agentkit.agent.steps import context_for, record_calls, with_call_ids
@@ -40,7 +40,7 @@ def call_tool(turn: Turn, seen: Perception, move: CallTool) -> Generator[Event, 
         turn.transcript.append(reply)
         if [signature(each) for each in reply.calls] != [signature(call)]:
             return Outcome("doubt", text="the flow was changed while the turn was open")
-    trusted = trusted_text(turn.text, turn.history, turn.transcript)
+    trusted = TrustedText(turn.text, turn.history, tuple(turn.transcript))
     situation = situation_of(turn, UseTools((tool,), None, move.settled), seen, trusted)
     ran = yield from run_checked(turn, reply.calls, [tool], replace(situation, rules=move.reasons))
     if isinstance(ran, Paused):

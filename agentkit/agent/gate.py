@@ -187,11 +187,11 @@ def signature(call: ToolCall) -> str:
 
 
 def _with_ids(call: ToolCall, tool: Tool, trusted: TrustedText) -> ToolCall:
-    arguments = {
-        name: resolved(value, kind, trusted.issued) if (kind := tool.kind_of(name)) else value
-        for name, value in call.arguments.items()
-    }
-    return call.model_copy(update={"arguments": arguments})
+    kinds = {name: kind for name in call.arguments if (kind := tool.kind_of(name))}
+    if not kinds:
+        return call
+    of_kind = {name: resolved(call.arguments[name], kind, trusted.issued) for name, kind in kinds.items()}
+    return call.model_copy(update={"arguments": call.arguments | of_kind})
 
 
 def _unplanned(tool: Tool, origins: Sequence[ArgumentOrigin], situation: Situation) -> list[ApprovalReason]:

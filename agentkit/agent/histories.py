@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import Final, TypeAlias
 
 from agentkit.agent.turn import Turn
-from agentkit.messages import Message, User, split_turns
+from agentkit.messages import Message, Part, User, split_turns
 from agentkit.store.protocol import UserStore
 
 _MOST: Final = 256  # conversations that are kept, those that were active last
@@ -26,6 +26,7 @@ class Histories:
         self._known: OrderedDict[str, tuple[int, tuple[_Said, ...]]] = (
             OrderedDict()
         )  # by conversation: the number of the next turn, and the turns just before it
+        self._summaries: OrderedDict[str, dict[int, Part | None]] = OrderedDict()
 
     def before(self, store: UserStore, conversation: str, number: int, count: int) -> _Said:
         """What was said in the `count` turns before the one with this number; all of them are committed."""
@@ -39,6 +40,14 @@ class Histories:
         known = known[len(known) - count :]
         self._keep(conversation, number, known)
         return tuple(message for said in known for message in said)
+
+    def summaries(self, conversation: str) -> dict[int, Part | None]:
+        """Where turns of a conversation keep what those before their windows said, in short."""
+        kept = self._summaries.pop(conversation, {})
+        self._summaries[conversation] = kept
+        if len(self._summaries) > _MOST:
+            self._summaries.popitem(last=False)
+        return kept
 
     def note(self, turn: Turn, number: int, message: User) -> None:
         """Add a turn that was committed just now, as the store will show it.

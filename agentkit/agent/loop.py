@@ -49,7 +49,7 @@ from agentkit.events import (
 from agentkit.memory import memories_of
 from agentkit.messages import assistant, tool_result, unanswered_calls, user, worst_trust
 from agentkit.store.protocol import HandOffChange, NewMemory
-from agentkit.tools import issued_handles, with_ids
+from agentkit.tools import with_ids
 
 
 def run_turn(turn: Turn, before: Before) -> Iterator[Event]:
@@ -93,8 +93,8 @@ def _answer(turn: Turn, before: Before, resumed: bool) -> Iterator[Event]:
         elapsed = (time.monotonic() - turn.started) * 1000
         yield TurnPaused(turn_id=turn.turn_id, approvals=composed.approvals, milliseconds=elapsed)
         return
-    issued = issued_handles((*turn.history, *turn.transcript))
-    composed = replace(composed, text=with_ids(composed.text, issued))
+    if issued := turn.issued():
+        composed = replace(composed, text=with_ids(composed.text, issued))
     composed, queued = yield from hand_over(turn, composed)
     # 4. Everything becomes durable together; then the user hears it.
     yield from _ended(turn, composed, seen, queued)

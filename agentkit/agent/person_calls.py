@@ -26,7 +26,6 @@ from agentkit.messages import ToolCall, ToolEffect, assistant
 from agentkit.models.protocols import Usage
 from agentkit.store.hand_off_records import HandOffRecord
 from agentkit.store.protocol import Claim
-from agentkit.tools import issued_handles
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _situation(turn: Turn, call: ToolCall) -> Situation:
     typed = " ".join(map(str, call.arguments.values()))
     settings = turn.wiring.settings
     return Situation(
-        trusted=TrustedText(current=typed, issued=issued_handles(turn.history)),
+        trusted=TrustedText(typed, turn.history, handles_only=True),
         known=dict(call.arguments),
         untrusted=[],
         planned=frozenset([call.name]),

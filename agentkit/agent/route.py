@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import JsonValue
 
-from agentkit.agent.candidates import listable, narrow, trusted_text
+from agentkit.agent.candidates import TrustedText, listable, narrow
 from agentkit.agent.ranking import RankedTool, ToolRanking, shortlist
 from agentkit.agent.settings import Settings
 from agentkit.events import ArgumentAsked, DeclineReason, IntentAsked, PassageFound, Recollection
@@ -209,7 +209,7 @@ def _continued(
 
 def narrow_here(tool: Tool, text: str) -> set[str]:
     """Names of the authority arguments that `text` itself gives a value for."""
-    narrowed = narrow(tool, trusted_text(text, ()), {})
+    narrowed = narrow(tool, TrustedText(text), {})
     properties = narrowed.spec.parameters["properties"]
     return {name for name in tool.authority if "enum" in properties.get(name, {})}
 

@@ -26,7 +26,6 @@ from agentkit.tools import (
     Tool,
     ToolContext,
     issue_handles,
-    issued_handles,
     run_calls,
 )
 
@@ -102,6 +101,8 @@ def note(turn: Turn, request: GenerationRequest) -> tuple[str, list[Event]]:
 
 def with_call_ids(turn: Turn, reply: Assistant) -> Assistant:
     """The reply with call ids that are unique in the conversation."""
+    if not reply.calls:
+        return reply
     first = turn.next_sequence()
     calls = tuple(
         call.model_copy(update={"id": f"{turn.turn_id}.{first + i}"}) for i, call in enumerate(reply.calls)
@@ -168,8 +169,7 @@ def run_tools(turn: Turn, ready: Sequence[Ready]) -> Generator[Event, None, dict
                     yield ToolProgress(call_id=call_id, name=name, text=text)
                 case ToolResult():
                     each = by_id[news.call_id]
-                    known = issued_handles((*turn.history, *turn.transcript))
-                    result = issue_handles(news, {**each.tool.handles, FILE_KEY: "file"}, known)
+                    result = issue_handles(news, {**each.tool.handles, FILE_KEY: "file"}, turn.issued())
                     if each.tool.effect != "read":
                         turn.store.finish_call(turn.turn_id, result)
                     else:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import JsonValue
@@ -18,10 +19,11 @@ from agentkit.events import Event
 from agentkit.intents import Binding, IntentModel
 from agentkit.knowledge.answerability import Judge
 from agentkit.knowledge.index import KnowledgeIndex
-from agentkit.messages import Assistant, Message, System, ToolCall, ToolResult
+from agentkit.messages import Assistant, Message, Part, System, ToolCall, ToolResult
 from agentkit.models.protocols import Encoder, Generator
 from agentkit.prompts import PromptLibrary
 from agentkit.store.protocol import ApprovalRecord, JournalRow, Lease, UserStore
+from agentkit.tools import issued_handles
 
 if TYPE_CHECKING:
     from agentkit.memory import Recall
@@ -69,6 +71,7 @@ class Turn:
         lease: The right to answer the conversation.
         settle: Asked about calls whose outcome a crash hid: whether they were done, None if nobody knows.
         history_from: How many turns were before those of `history`.
+        summaries: What the turns before a number said, where that is known; one is enough, and it never changes.
         recorded: Steps that a crashed process finished: they are replayed, never run again.
         journal: Calls that a crashed process wrote or started, by call id.
         transcript: Calls and results of this turn so far.
@@ -94,6 +97,7 @@ class Turn:
     lease: Lease
     settle: Settle
     history_from: int = 0
+    summaries: dict[int, Part | None] = field(default_factory=dict)
     profile: Mapping[str, JsonValue] = field(default_factory=dict)
     recorded: list[Message] = field(default_factory=list)
     journal: dict[str, JournalRow] = field(default_factory=dict)
@@ -164,6 +168,14 @@ class Turn:
     def acted(self) -> Sequence[Message]:
         """The calls and results of this turn, without what was only noted: what a message means, say."""
         return [m for m in self.transcript if not isinstance(m, Assistant) or m.calls]
+
+    def issued(self) -> dict[str, JsonValue]:
+        """Every handle that tools issued in the conversation, and the id that it stands for."""
+        return self._issued_before | issued_handles(self.transcript)
+
+    @cached_property
+    def _issued_before(self) -> dict[str, JsonValue]:
+        return issued_handles(self.history)
 
     def results(self) -> Sequence[ToolResult]:
         """The results of this turn, in order."""

@@ -11,7 +11,7 @@ moved with every turn would begin differently every time, and all of it would be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from agentkit.errors import ContextOverflow
 from agentkit.messages import Message, Part, System, ToolResult, split_turns, text_of
@@ -49,9 +49,7 @@ def fit(
     starts = range(len(turns))
     steady = [start for start in starts if start == 0 or (first + start) % _STRIDE == 0]
     for start in (*steady, *starts, len(turns)):
-        whole = [m for each in turns[start:] for m in each]
-        short = [_shortened(m, 0) if _is_long(m) else m for m in whole]
-        for kept in (whole, short) if short != whole else (whole,):
+        for kept in _whole_and_short([m for each in turns[start:] for m in each]):
             messages = (system, *kept, *turn)
             if count(messages) > budget:
                 continue  # a summary is made only where it has a chance
@@ -71,6 +69,13 @@ def fit(
             )
         current[longest] = _shortened(current[longest])
     return (system, *current)
+
+
+def _whole_and_short(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Messages as they are and, where that makes a difference, with their results shortened."""
+    yield messages
+    if any(_is_long(m) for m in messages):
+        yield [_shortened(m, 0) if _is_long(m) else m for m in messages]
 
 
 def _behind(summary: Part, messages: Sequence[Message]) -> Sequence[Message]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from agentkit.knowledge.claims import Offer, Reading, offer, read
@@ -34,12 +34,27 @@ _CLAUSE: Final = re.compile(
 _OPENER: Final = re.compile(r"^(?:yes|no|sorry|sure|certainly)\b[\s,.!:-]*", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class _Passage:
-    text: str
-    offer: Offer
-    sentences: frozenset[str]
-    clauses: tuple[tuple[frozenset[str], bool], ...]
+class _Text:
+    """A text of the evidence, or what the user said; a reply that quotes it needs its sentences only."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def sentences(self) -> frozenset[str]:
+        """Its sentences in the form in which they are compared."""
+        return frozenset(_normal(part) for part in sentences(self._text))
+
+    @cached_property
+    def offer(self) -> Offer:
+        """What it supports."""
+        return offer(self._text)
+
+    @cached_property
+    def clauses(self) -> tuple[tuple[frozenset[str], bool], ...]:
+        """The stems of its clauses, and whether each is negative."""
+        parts = (clause for part in sentences(self._text) for clause in _CLAUSE.split(plain(part)))
+        return tuple((_stems(clause), _negated(clause)) for clause in parts)
 
 
 def unsupported(reply: str, evidence: Sequence[str], user_words: str = "") -> tuple[str, ...]:
@@ -55,8 +70,7 @@ def unsupported(reply: str, evidence: Sequence[str], user_words: str = "") -> tu
         Each unsupported number, date, time, identifier, address or name as it is written, then words without
         support, then clauses that negate what the evidence affirms or the other way round. No duplicates.
     """
-    passages = tuple(_passage(text) for text in evidence)
-    spoken = offer(user_words)
+    passages, spoken = tuple(map(_Text, evidence)), _Text(user_words)
     found: list[str] = []
     for sentence in sentences(reply):
         if not any(_is_quoted(sentence, passage) for passage in passages):
@@ -70,8 +84,7 @@ def resting_on(reply: str, evidence: Sequence[str], user_words: str = "") -> tup
     Returns:
         Indices of the texts that bear out its sentences best, ascending; a sentence without a claim needs none.
     """
-    passages = tuple(_passage(text) for text in evidence)
-    spoken = offer(user_words)
+    passages, spoken = tuple(map(_Text, evidence)), _Text(user_words)
     used: set[int] = set()
     for sentence in sentences(reply):
         quoted = [index for index, passage in enumerate(passages) if _is_quoted(sentence, passage)]
@@ -83,23 +96,15 @@ def resting_on(reply: str, evidence: Sequence[str], user_words: str = "") -> tup
     return tuple(sorted(used))
 
 
-def _passage(text: str) -> _Passage:
-    parts = sentences(text)
-    clauses = tuple(
-        (_stems(clause), _negated(clause)) for part in parts for clause in _CLAUSE.split(plain(part))
-    )
-    return _Passage(text, offer(text), frozenset(_normal(part) for part in parts), clauses)
-
-
 def _normal(sentence: str) -> str:
     return " ".join(plain(sentence).casefold().split()).strip(" .!\"'-*•")
 
 
-def _is_quoted(sentence: str, passage: _Passage) -> bool:
+def _is_quoted(sentence: str, passage: _Text) -> bool:
     return _normal(sentence) in passage.sentences
 
 
-def _check(sentence: str, passages: Sequence[_Passage], spoken: Offer) -> list[str]:
+def _check(sentence: str, passages: Sequence[_Text], spoken: _Text) -> list[str]:
     """What is wrong with one sentence of the reply, measured against the passage that supports it best."""
     bare = _OPENER.sub("", sentence)
     reading = read(bare)
@@ -111,20 +116,20 @@ def _check(sentence: str, passages: Sequence[_Passage], spoken: Offer) -> list[s
     return _nearest(bare, passages, spoken)[1]
 
 
-def _nearest(sentence: str, passages: Sequence[_Passage], spoken: Offer) -> tuple[int, list[str]]:
+def _nearest(sentence: str, passages: Sequence[_Text], spoken: _Text) -> tuple[int, list[str]]:
     """The index of the passage that supports a sentence best, and what is wrong with the sentence all the same."""
     reading, stems = read(sentence), _stems(sentence)
     tried = [(index, _against(sentence, reading, passage, spoken)) for index, passage in enumerate(passages)]
     return min(tried, key=lambda each: (len(each[1]), -len(stems & passages[each[0]].offer.stems)))
 
 
-def _against(sentence: str, reading: Reading, passage: _Passage, spoken: Offer) -> list[str]:
+def _against(sentence: str, reading: Reading, passage: _Text, spoken: _Text) -> list[str]:
     """What is wrong with a sentence if it was made from `passage` and the user's words."""
     lent = [claim for claim in reading.claims if claim.needs and not passage.offer.supports(claim)]
-    wrong = [claim.text for claim in lent if not spoken.supports(claim)]
+    wrong = [claim.text for claim in lent if not spoken.offer.supports(claim)]
     content = _content(reading.words)
     missing = [word for word in content if stem(word) not in passage.offer.stems]
-    foreign = [word for word in missing if stem(word) not in spoken.stems]
+    foreign = [word for word in missing if stem(word) not in spoken.offer.stems]
     total = len(content) + len(reading.claims)
     if len(foreign) > _FOREIGN_SHARE * total:
         wrong.extend(foreign)
@@ -133,7 +138,7 @@ def _against(sentence: str, reading: Reading, passage: _Passage, spoken: Offer) 
     return wrong + _flipped(sentence, passage)
 
 
-def _flipped(sentence: str, passage: _Passage) -> list[str]:
+def _flipped(sentence: str, passage: _Text) -> list[str]:
     """The clauses of `sentence` whose polarity differs from the clauses of the passage most like them."""
     flipped: list[str] = []
     for clause in _CLAUSE.split(plain(sentence)):

@@ -13,9 +13,8 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy
 
@@ -29,15 +28,13 @@ from agentkit.store.protocol import UserStore
 from agentkit.store.records import MemoryKind, MemoryMark, MemoryRecord, NewMemory
 
 if TYPE_CHECKING:
-    from array import array
-
     from numpy.typing import NDArray
 
     from agentkit.models.protocols import Vectors
 
 _SAME_MEANING: Final = 0.97  # cosine above which two texts with the same numbers say the same
 _MOSTLY_THE_SAME: Final = 0.8  # cosine above which a message is little more than a fact that it holds
-_FURTHER: Final = 10  # candidates looked at beyond those asked for: a fact may stand behind its message
+_FURTHER: Final = 2  # candidates looked at for each asked for: behind every message its fact may stand
 _WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _SAME_FACT: Final = 0.93  # cosine above which a fact with the same numbers and denials is no new one
 _COMPARED: Final = 24  # most facts that a new one is compared with
@@ -85,7 +82,8 @@ class Recall:
                 query; 0.3 suits MiniLM.
             words: The text of the query where only its vector was given.
             kind: Only facts or only messages.
-            exclude_conversation: Leave out what comes from this conversation: it is in the prompt anyway.
+            exclude_conversation: Leave out what comes from this conversation, and what was said again there: it is
+                in the prompt anyway.
             first_turn: Leave out only turns of it from this number on: earlier ones are not in the prompt any more.
 
         Returns:
@@ -97,20 +95,26 @@ class Recall:
             vector = query
         with self._lock:
             self._refresh()
-            ids, texts, matrix = self._index.ids, self._index.texts, self._index.view()
-            cosine, fits, scores = self._index.scores(vector, words)
-            allowed = self._index.eligible(kind, exclude_conversation, first_turn)
-        rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
+            if not len(self):
+                return []
+            ids, matrix = self._index.ids, self._index.view()
+            cosine, fits = self._index.cosine(vector), self._index.fits(vector, words)
+            # What is said daily is not read for every day, and not at all where it was said just now.
+            allowed = self._index.eligible(kind, exclude_conversation, first_turn) & self._index.said_last()
+            rows = numpy.flatnonzero(allowed & (fits >= min_similarity))
+            scores = fits[rows] + self._index.weight(rows)
         kept: list[_Found] = []
-        best = _newest_of_each_text(_best_first(scores, rows, limit + _FURTHER), texts)
-        count = limit + _FURTHER
+        count = limit * _FURTHER
+        best = chain.from_iterable(_best_first(scores, rows, count))
         while len(kept) < limit and (place := {ids[row]: row for row in islice(best, count)}):
             count *= 2
             for record in self._store.memory(place, replaced=False):
                 said = _words(record.text)
                 _keep(kept, _Found(place[record.id], record, said, _numbers(said)), matrix, limit)
         return [
-            _recollection(each.record, float(cosine[each.row]), float(scores[each.row]))
+            _recollection(
+                each.record, float(cosine[each.row]), float(scores[numpy.searchsorted(rows, each.row)])
+            )
             for each in kept[:limit]
         ]
 
@@ -162,11 +166,12 @@ class Recall:
         about = memory.about or subject_of(memory.text)
         replaced = []
         for similarity, known in self._known_facts(memory.vector):
-            same = similarity >= _SAME_FACT and _says_it_again(memory.text, known.text)
+            denied = at_odds(memory.text, known.text)
+            same = similarity >= _SAME_FACT and not denied and _same_numbers(memory.text, known.text)
             if same and not as_trusted(memory.trust, known.trust):
                 return known.id
-            at_odds_now = bool(about and about == known.about) or at_odds(memory.text, known.text)
-            if (same or at_odds_now) and as_trusted(memory.trust, known.trust):
+            of_one = bool(about) and about == known.about
+            if (same or of_one or denied) and as_trusted(memory.trust, known.trust):
                 replaced.append(known.id)
         return dataclasses.replace(memory, about=about, replaces=(*memory.replaces, *replaced))
 
@@ -174,11 +179,13 @@ class Recall:
         """The current facts that are near in meaning, nearest first."""
         with self._lock:
             self._refresh()
+            if not len(self):
+                return []
             ids = self._index.ids
             rows = numpy.flatnonzero(self._index.eligible("fact", None, 0))
-            cosine = self._index.view()[rows] @ vector
-        places = next(_best_first(cosine, numpy.arange(len(rows)), _COMPARED), [])
-        near = {ids[rows[place]]: float(cosine[place]) for place in places}
+            cosine = self._index.cosine(vector)
+        best = next(_best_first(cosine[rows], rows, _COMPARED), [])
+        near = {ids[row]: float(cosine[row]) for row in best}
         return [(near[record.id], record) for record in self._store.memory(near, replaced=False)]
 
     def stale(self) -> int:
@@ -250,33 +257,24 @@ class RecallPool:
 
 
 def _best_first(scores: Vectors, rows: NDArray[numpy.intp], count: int) -> Iterator[list[int]]:
-    """Some rows by falling score, newer ones first among equals; batch by batch, each longer than the last."""
+    """Rows by falling score, newer ones first among equals; batch by batch, each longer than the last.
+
+    Args:
+        scores: float32 [rows].
+        rows: Ascending.
+        count: At least so many at first.
+    """
     done = 0
     while done < len(rows):
         count = min(max(count, 1), len(rows))
-        top = rows
-        if count < len(rows):
-            cut = numpy.partition(scores[rows], len(rows) - count)[len(rows) - count]
-            top = rows[scores[rows] >= cut]
-        ordered = top[numpy.lexsort((-top, -scores[top]))]
+        best = numpy.partition(scores, len(rows) - count)[len(rows) - count :]
+        top = scores >= best[0]
+        ordered = rows[top][numpy.lexsort((-rows[top], -scores[top]))]
         yield ordered[done:].tolist()
         done, count = len(ordered), len(ordered) * 4
 
 
-def _newest_of_each_text(batches: Iterable[list[int]], texts: array[int]) -> Iterator[int]:
-    """Of rows with the same text only the newest of a batch: what is said daily is not read for every day."""
-    newest: dict[int, int] = {}
-    for batch in batches:
-        later: dict[int, int] = {}
-        for row in batch:
-            if row > later.get(texts[row], newest.get(texts[row], -1)):
-                later[texts[row]] = row
-        newest.update(later)
-        yield from later.values()
-
-
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """A memory that is to be shown, its row in the index, its words, and those that hold a number."""
 
     row: int
@@ -301,17 +299,17 @@ def _keep(kept: list[_Found], found: _Found, matrix: Vectors, limit: int) -> Non
 
 def _says_the_same(one: _Found, other: _Found, matrix: Vectors) -> bool:
     """Whether `one` adds nothing to `other`, which fits better."""
+    if one.words == other.words:
+        return True
     kinds = (one.record.kind, other.record.kind)
     if kinds == ("message", "fact") and one.record.turn_id == other.record.turn_id is not None:
         return True
-    if one.words == other.words:
-        return True
-    # "order 1042" and "order 1043" are near in meaning and not the same.
-    same_numbers = one.numbers == other.numbers
-    if kinds[0] == kinds[1] and not same_numbers:
+    # "order 1042" and "order 1043" are near in meaning and not the same, nor is one a part of the other.
+    same_kind, same_numbers = kinds[0] == kinds[1], one.numbers == other.numbers
+    if not (same_numbers if same_kind else one.numbers <= other.numbers or other.numbers <= one.numbers):
         return False
     similarity = float(matrix[one.row] @ matrix[other.row])
-    if similarity >= _MOSTLY_THE_SAME and kinds[0] != kinds[1]:
+    if similarity >= _MOSTLY_THE_SAME and not same_kind:
         # A message that says little beyond the fact that was taken from it.
         shorter, longer = sorted((" ".join(one.words), " ".join(other.words)), key=len)
         if f" {shorter} " in f" {longer} ":
@@ -319,16 +317,17 @@ def _says_the_same(one: _Found, other: _Found, matrix: Vectors) -> bool:
     return same_numbers and similarity >= _SAME_MEANING
 
 
-def _says_it_again(text: str, other: str) -> bool:
-    return _numbers(_words(text)) == _numbers(_words(other)) and not at_odds(text, other)
+def _same_numbers(text: str, other: str) -> bool:
+    return _numbers(_words(text)) == _numbers(_words(other))
 
 
 def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+    return _WORD.findall(text.casefold())
 
 
 def _numbers(words: list[str]) -> set[str]:
-    return {word for word in words if any(character.isdigit() for character in word)}
+    with_signs = (word for word in words if not word.isalpha())
+    return {word for word in with_signs if any(character.isdigit() for character in word)}
 
 
 def _recollection(record: MemoryRecord, similarity: float, score: float) -> Recollection:

@@ -50,11 +50,13 @@ def memories_of(
         facts = dict.fromkeys(statements(text), "")
     if not facts:
         return (whole,)
-    vectors = encoder.encode(list(facts))
+    vectors = {text: vector}  # many a message is one fact, as a whole
+    if new := [fact for fact in facts if fact != text]:
+        vectors.update(zip(new, encoder.encode(new), strict=True))
     return (
         whole,
         *(
-            NewMemory("fact", fact, trust, FACT_IMPORTANCE, encoder.id, vectors[position], about=about)
-            for position, (fact, about) in enumerate(facts.items())
+            NewMemory("fact", fact, trust, FACT_IMPORTANCE, encoder.id, vectors[fact], about=about)
+            for fact, about in facts.items()
         ),
     )

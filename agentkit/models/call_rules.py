@@ -52,9 +52,9 @@ _EDGE: Final = re.compile(r"(?<=\d)(?=[^\W\d])|(?<=[^\W\d])(?=\d)")
 
 def says_something_new(messages: Sequence[Message]) -> Callable[[Sequence[ToolCall]], bool]:
     """The rule for the last user message of a transcript, for `CallTools.further`."""
-    words, numbers = _said(messages)
 
     def further(calls: Sequence[ToolCall]) -> bool:
+        words, numbers = _said(messages)
         *earlier, call = calls
         values = dict(_leaves(call.arguments))
         known = [dict(_leaves(other.arguments)) for other in earlier]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
-from uuid import UUID
 
 Clock: TypeAlias = Callable[[], datetime]
 """Gives the present time, aware and in UTC."""
@@ -42,7 +41,8 @@ class UuidSevens:
             self._last = max(self._last + 1, (time.time_ns() // 1_000_000) << _COUNTER_BITS)
             milliseconds, counter = divmod(self._last, 1 << _COUNTER_BITS)
         value = milliseconds << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | secrets.randbits(_RANDOM_BITS)
-        return str(UUID(int=value))
+        digits = f"{value:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 new_id: Final = UuidSevens()

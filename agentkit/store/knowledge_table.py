@@ -7,9 +7,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from agentkit.errors import RecordNotFound
 from agentkit.store.connection import Connection, Row
-from agentkit.store.failures import storable, validated
+from agentkit.store.failures import poisoned, storable, validated
 from agentkit.store.full_text import match_any, searchable
 from agentkit.store.identifiers import Clock
 from agentkit.store.knowledge_records import ChunkRecord, DocumentRecord, NewChunk, NewDocument
@@ -17,6 +19,8 @@ from agentkit.store.vectors import from_blobs, to_blob
 
 if TYPE_CHECKING:
     from agentkit.store.records import Vectors
+
+_TEXTS: Final[TypeAdapter[tuple[str, ...]]] = TypeAdapter(tuple[str, ...])
 
 _DOCUMENTS: Final = """
 SELECT path, content_hash, encoder AS encoder_id, updated_at, kind, origin,
@@ -304,7 +308,11 @@ def _vectors(rows: Sequence[Row]) -> tuple[tuple[int, ...], Vectors]:
 
 
 def _chunks(rows: Sequence[Row]) -> list[ChunkRecord]:
-    return [
-        validated(ChunkRecord, "chunks", row["id"], {**dict(row), "asked": json.loads(row["asked"])})
-        for row in rows
-    ]
+    return [validated(ChunkRecord, "chunks", row["id"], {**dict(row), "asked": _asked(row)}) for row in rows]
+
+
+def _asked(row: Row) -> tuple[str, ...]:
+    try:
+        return _TEXTS.validate_json(row["asked"])
+    except ValidationError as problem:
+        raise poisoned("chunks", row["id"], problem) from problem

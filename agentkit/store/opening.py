@@ -34,6 +34,9 @@ _PRAGMAS: Final = (
     "PRAGMA secure_delete = ON",  # what is deleted is overwritten, not only marked as free
 )
 _READER_PRAGMAS: Final = (*_PRAGMAS[1:4], "PRAGMA query_only = ON")
+_STATEMENTS: Final = 1_000
+"""Prepared statements that are kept. Those that make a new file fill the 128 of the driver, which then drops what came
+last: in the process that made the file, each turn would prepare its statements again, which costs more than they do."""
 _CHECK_SECONDS: Final = 0.1  # most time that a start spends on looking for damage
 _CHECK_STEP: Final = 2_000  # instructions of SQLite between two looks at the clock
 _OWN_PATIENCE: Final = "PRAGMA busy_timeout = 0"  # from here on `patience` waits for other writers
@@ -135,7 +138,13 @@ def _connect(path: Path, busy_timeout: float) -> Database:
     try:
         # Autocommit: transactions begin and end only where `Connection` says so. Threads share the connection
         # under its lock.
-        raw = sqlite3.connect(str(path), timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+        raw = sqlite3.connect(
+            str(path),
+            timeout=busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS,
+        )
     except sqlite3.Error as error:
         raise translate(error, path) from error
     raw.row_factory = sqlite3.Row

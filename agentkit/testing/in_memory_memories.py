@@ -48,6 +48,8 @@ class InMemoryMemories(UserData):
             mark = MemoryMark(
                 added=self._data.added.get(self._owner, 0), rewritten=self._data.rewritten.get(self._owner, 0)
             )
+            if mark == since:
+                return MemoryChanges(mark, False, (), (), stacked([]), 0)
             complete = since is None or (since.added > 0 and since.rewritten != mark.rewritten)
             first = 0 if since is None or complete else since.added
             new = [each for each in self._mine().values() if each.record.seq >= first]

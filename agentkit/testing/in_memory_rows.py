@@ -14,8 +14,8 @@ from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError
 
 from agentkit.errors import InputRejected, LeaseLost, RecordNotFound, StoreError, TurnConflict
-from agentkit.events import Event
-from agentkit.messages import Assistant, Message, ToolCall, ToolResult, User, dump_message
+from agentkit.events import Event, dump_events
+from agentkit.messages import Assistant, Message, ToolCall, ToolResult, User
 from agentkit.store.call_records import ApprovalRecord, FileRecord, NewApproval
 from agentkit.store.hand_off_records import HandOffChange, HandOffRecord
 from agentkit.store.identifiers import Clock, Ids, new_id, utc_now
@@ -250,13 +250,14 @@ def storable_text(text: str, what: str) -> str:
     return text
 
 
-def check_storable(value: Message | ToolCall | Event | NewApproval | HandOffChange) -> None:
-    """Refuse a value with a text that has no UTF-8 form."""
+def check_storable(
+    *values: Message | ToolCall | NewApproval | HandOffChange, events: Sequence[Event] = ()
+) -> None:
+    """Refuse values with a text that has no UTF-8 form."""
     try:
-        if isinstance(value, (User, Assistant, ToolResult)):
-            dump_message(value)
-        else:
+        for value in values:
             value.model_dump_json()
+        dump_events(events)
     except PydanticSerializationError as problem:
         raise InputRejected("A text holds a lone surrogate. Nothing was stored.") from problem
 

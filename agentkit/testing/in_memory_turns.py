@@ -105,8 +105,7 @@ class InMemoryTurns(InMemoryMemories):
         hand_off: HandOffChange | None = None,
     ) -> None:
         """End a turn: reply, events, memories, last results, status and queue at once."""
-        for value in (reply, *results, *events, *([] if hand_off is None else [hand_off])):
-            check_storable(value)
+        check_storable(reply, *results, *([] if hand_off is None else [hand_off]), events=events)
         with self._use():
             conversation, turn = self._writable_turn(turn_id)
             if reply.calls:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from pydantic import JsonValue
 
-from agentkit.agent.candidates import trusted_text
+from agentkit.agent.candidates import TrustedText
 from agentkit.agent.gate import Allow, Ask, Refuse, Situation, Verdict, gate
 from agentkit.agent.provenance import Source
 from agentkit.agent.ranking import ToolPool, ToolRanking
@@ -83,7 +83,7 @@ class World:
     def judge(self, recorded: Mapping[str, Any]) -> Verdict:
         """What the gate says of a call."""
         situation = Situation(
-            trusted=trusted_text(self._prompt, (), self._transcript),
+            trusted=TrustedText(self._prompt, this_turn=tuple(self._transcript)),
             untrusted=self._sources(lambda _, part: part.trust == "untrusted"),
             confidential=self._sources(lambda tool, _: tool.keeps_results),
             planned=None if self._planned is None else {name for name, n in self._planned.items() if n > 0},

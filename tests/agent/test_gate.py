@@ -1,7 +1,7 @@
 import pytest
 from pydantic import JsonValue
 
-from agentkit.agent.candidates import trusted_text
+from agentkit.agent.candidates import TrustedText
 from agentkit.agent.gate import Allow, Refuse, Situation, Verdict, gate
 from agentkit.events import ArgumentOrigin
 from agentkit.messages import ToolCall, user
@@ -22,7 +22,7 @@ def judge(
     known: dict[str, JsonValue] | None = None,
 ) -> Verdict:
     situation = Situation(
-        trusted=trusted_text(said, [user("hello")]), known=known or {}, earlier_calls=earlier or []
+        trusted=TrustedText(said, [user("hello")]), known=known or {}, earlier_calls=earlier or []
     )
     return gate(wanted, TOOLS, situation)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue
 
-from agentkit.agent.candidates import trusted_text
+from agentkit.agent.candidates import TrustedText
 from agentkit.agent.gate import Allow, Ask, Refuse, Situation, Verdict, gate
 from agentkit.agent.provenance import Source, holds
 from agentkit.messages import Message, ToolCall, assistant, tool_result, user
@@ -73,7 +73,7 @@ def judge(name: str, arguments: Mapping[str, Any], situation: Situation) -> Verd
 
 
 def told(said: str, messages: Sequence[Message] = (), **more: object) -> Situation:
-    return replace(Situation(trusted=trusted_text(said, [user("hello")], messages)), **more)  # type: ignore[arg-type]
+    return replace(Situation(trusted=TrustedText(said, [user("hello")], messages)), **more)  # type: ignore[arg-type]
 
 
 def rules(verdict: Verdict) -> list[str]:
@@ -152,7 +152,7 @@ def test_a_marked_choice_made_after_reading_is_asked_for() -> None:
     read = told("close it", untrusted=[MAIL], planned=frozenset({"close"}), is_certain=True)
     assert rules(judge("close", {"mode": "hard"}, read)) == ["provenance"]
     assert isinstance(
-        judge("close", {"mode": "hard"}, replace(read, trusted=trusted_text("hard, please", []))), Allow
+        judge("close", {"mode": "hard"}, replace(read, trusted=TrustedText("hard, please", []))), Allow
     )
 
 
@@ -249,7 +249,7 @@ def test_what_is_confidential_does_not_leave_unasked_once_a_mail_was_read() -> N
     reworded: dict[str, JsonValue] = {"to": ["ann@a.example"], "body": "the alarm sleeps at night"}
     assert isinstance(judge("write_mail", reworded, situation), Allow)  # a paraphrase is not noticed
     assert isinstance(judge("write_mail", {"to": ["ann@a.example"], "body": "hello"}, situation), Allow)
-    asked_for = replace(situation, trusted=trusted_text("write to ann@a.example: use 7431-99", []))
+    asked_for = replace(situation, trusted=TrustedText("write to ann@a.example: use 7431-99", []))
     assert isinstance(judge("write_mail", {"to": ["ann@a.example"], "body": "use 7431-99"}, asked_for), Allow)
 
 

@@ -103,6 +103,28 @@ def test_enough_is_found_behind_many_memories_that_do_not_count(ada: UserStore) 
     assert found.conversation_id == there
 
 
+def test_what_was_said_again_in_the_window_is_not_recalled_from_before_it(ada: UserStore) -> None:
+    encoder, here = WordEncoder(), ada.new_conversation()
+    for text in ("the grey sofa squeaks", "the grey sofa is large", "the grey sofa squeaks"):
+        say(ada, here, text, encoder)
+    recall = Recall(ada, encoder)
+    found = recall.search("grey sofa", min_similarity=0.1, exclude_conversation=here, first_turn=2)
+    assert {each.text for each in found} == {"the grey sofa is large"}
+    found = recall.search("grey sofa", min_similarity=0.1, exclude_conversation=here, first_turn=3)
+    assert {each.text for each in found} == {"the grey sofa squeaks", "the grey sofa is large"}
+
+
+def test_others_are_found_behind_what_is_said_daily(ada: UserStore) -> None:
+    encoder, here = WordEncoder(), ada.new_conversation()
+    for day in range(80):
+        say(ada, here, "grey sofa squeaks", encoder)
+        if day % 40 == 0:
+            say(ada, here, f"grey sofa squeaks loudly on day {day}", encoder)
+    found = texts(Recall(ada, encoder), "grey sofa squeaks", 3, 0.1)
+    on = "grey sofa squeaks loudly on day"
+    assert sorted(found) == ["grey sofa squeaks", f"{on} 0", f"{on} 40"]
+
+
 def test_texts_that_say_the_same_appear_once(recall: Recall) -> None:
     for text in ("My sofa is grey.", "my sofa is grey", "MY SOFA IS GREY!"):
         recall.remember(text)

@@ -127,6 +127,15 @@ def test_the_vector_of_the_message_is_not_computed_again() -> None:
     assert encoder.encoded == 1
 
 
+def test_a_message_that_is_one_fact_is_embedded_once() -> None:
+    encoder = WordEncoder()
+    vector = encoder.encode(["I live on the third floor"])[0]
+    _, fact = memories_of(user("I live on the third floor"), encoder, vector)
+    assert (fact.kind, fact.text) == ("fact", "I live on the third floor")
+    assert fact.vector is vector
+    assert encoder.encoded == 1
+
+
 def test_memories_inherit_the_worst_trust_of_the_message() -> None:
     message = User(parts=(Part(text="I live in Leeds", trust="user"), Part(text="quoted", trust="untrusted")))
     assert {memory.trust for memory in memories_of(message, WordEncoder())} == {"untrusted"}

@@ -11,7 +11,7 @@ import pytest
 from agentkit.errors import StoreCorrupt
 from agentkit.messages import user
 from agentkit.store.driver import sqlite3 as driver
-from agentkit.store.protocol import NewDocument, UserStore
+from agentkit.store.protocol import NewChunk, NewDocument, UserStore
 from agentkit.store.sqlite_store import SqliteStore
 from tests.store.samples import (
     DONE,
@@ -29,7 +29,8 @@ def database(tmp_path: Path) -> Path:
         ada = store.for_user("shop", "ada")
         say(ada, ada.new_conversation(), "hello there")
         ada.finish_call(turn_with_started_call(ada), DONE)
-        store.knowledge("shop").replace_documents([NewDocument("a.md", "hash", "e", [])])
+        chunk = NewChunk("", "one", 0, 3, unit(1.0, 0.0), ("when?",))
+        store.knowledge("shop").replace_documents([NewDocument("a.md", "hash", "e", [chunk])])
     return tmp_path / "agentkit.db"
 
 
@@ -102,7 +103,9 @@ def read_everything(store: SqliteStore) -> None:
             ada.journal(turn.id)
     ada.memories()
     ada.memory_vectors("encoder-a")
-    store.knowledge("shop").documents()
+    knowledge = store.knowledge("shop")
+    knowledge.documents()
+    knowledge.chunks(knowledge.chunk_ids("e"))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,8 @@ def read_everything(store: SqliteStore) -> None:
         ("memories", "UPDATE memories SET dimension = 4"),
         ("conversations", "UPDATE conversations SET created_at = ''"),
         ("documents", "UPDATE documents SET updated_at = 'x'"),
+        ("chunks", "UPDATE chunks SET asked = 'when?'"),
+        ("chunks", "UPDATE chunks SET asked = '[1]'"),
     ],
 )
 def test_a_poisoned_row_is_refused_and_named(database: Path, table: str, statement: str) -> None:
