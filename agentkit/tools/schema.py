@@ -44,6 +44,13 @@ class _ArgumentSchema(GenerateJsonSchema):
     def encode_default(self, dft: Any) -> Any:
         return float(dft) if isinstance(dft, Decimal) else super().encode_default(dft)
 
+    def union_schema(self, schema: core_schema.UnionSchema) -> JsonSchemaValue:
+        # Choices without a JSON form are left out there, even if none remains.
+        union = super().union_schema(schema)
+        if union == {"anyOf": []}:
+            return self.handle_invalid_for_json_schema(schema, "a union: none of its types has a JSON form")
+        return union
+
     def date_schema(self, schema: core_schema.DateSchema) -> JsonSchemaValue:
         return {**super().date_schema(schema), "pattern": _DATE_PATTERN}
 

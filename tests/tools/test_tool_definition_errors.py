@@ -81,6 +81,10 @@ def callable_type(value: Callable[[int], int]) -> None:
     """Look."""
 
 
+def types_without_a_form(value: Callable[[int], int] | type) -> None:
+    """Look."""
+
+
 def broken_pattern(value: Annotated[str, Field(pattern="(")]) -> None:
     """Look."""
 
@@ -147,6 +151,7 @@ async def async_generator(value: int) -> AsyncIterator[int]:
             "pydantic model",
         ),
         (callable_type, "parameter `value` has a type that cannot be written as JSON", "pydantic model"),
+        (types_without_a_form, "a union: none of its types has a JSON form", "pydantic model"),
         (broken_pattern, "parameter `value` has a type that cannot be written as JSON", ""),
         (hidden_name, "parameter `value` has the annotation `Fraction`", "TYPE_CHECKING"),
         (misspelt_name, "parameter `value` has the annotation `Strng`", "import"),
