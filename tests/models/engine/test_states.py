@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from agentkit.models.engine.states import KeyValueStates, own_pages
+from tests.forks import done_in_forks
 
 MEGABYTE = 1024 * 1024
 
@@ -46,8 +47,5 @@ def test_a_sequence_that_grows_keeps_what_it_holds_and_a_copy_keeps_what_it_held
 def test_a_child_process_does_not_write_into_the_states_of_its_parent() -> None:
     room = own_pages((4, 1024), torch.uint8)
     room[:] = 1
-    if (child := os.fork()) == 0:
-        room[:] = 2
-        os._exit(0)
-    os.waitpid(child, 0)
+    assert done_in_forks([2], room.fill_) == [0]
     assert bool((room == 1).all())
