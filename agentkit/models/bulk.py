@@ -11,8 +11,7 @@ def quick_products() -> Iterator[None]:
     """While it lasts, this thread multiplies matrices in bfloat16, where the processor can; all else stays float32.
 
     For an encoder over thousands of documents: 1.9 times as many tokens a second (MiniLM, AVX-512 with bf16), and a
-    similarity moves by at most .0016. Not for what is
-    embedded one by one and compared with a threshold that was found without it.
+    similarity moves by at most .0016. Not for what is compared with a threshold that was found without it.
     """
     import torch
 
