@@ -47,7 +47,7 @@ class TunedEncoder:
         base.keep_states(self._from)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """See `Encoder`; the tuned layers, whose weights are of bfloat16 anyway, multiply in it where that is quicker."""
+        """See `Encoder`; tuned layers, whose weights are of bfloat16 anyway, multiply in it where that is quicker."""
         import torch
 
         from agentkit.models.bert_network import attention_mask, pooled
