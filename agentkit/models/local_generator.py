@@ -105,7 +105,6 @@ class LocalGenerator(StateReading):
         """
         if dtype in ("auto", "int8"):
             compile_early()  # beside the import of torch
-        one_heap()
         settings = ModelSettings(folder.path)
         codec = load_codec_file(folder.path / "tokenizer.json", size=settings.vocabulary)
         network, files = _network(folder, codec, dtype, progress)
@@ -271,6 +270,7 @@ def _network(
     from agentkit.models.engine.precision import TEXT, network_of, prefix_files
     from agentkit.models.engine.weights import shape_of
 
+    one_heap()
     shape = shape_of(read_config(folder.path))
     if shape is not None:
         network = network_of(folder, shape, dtype, codec.encode_text(TEXT), progress)

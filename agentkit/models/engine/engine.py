@@ -202,13 +202,11 @@ class Engine:
 
     def _better_wait(self, job: Job[Any]) -> bool:
         known = self.tree.match(job.tokens)
-        for each in self._running:
-            if (
-                not each.kept
-                and shared_length(tuple(job.tokens), tuple(each.job.tokens)) >= known + _WORTH_WAITING
-            ):
-                return True
-        return False
+        return any(
+            not each.kept
+            and shared_length(tuple(job.tokens), tuple(each.job.tokens)) >= known + _WORTH_WAITING
+            for each in self._running
+        )
 
     def _plan(self) -> list[tuple[_Running, Feed]]:
         """What each sequence brings to the next pass."""
