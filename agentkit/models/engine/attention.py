@@ -12,9 +12,9 @@ from typing import Protocol, TypeAlias
 import torch
 import torch.nn.functional as F
 
-from agentkit.models.engine.kernels import Kernels
 from agentkit.models.engine.shape import Shape
 from agentkit.models.engine.states import KeyValueStates
+from agentkit.models.kernels import Kernels
 
 New: TypeAlias = Sequence[tuple[KeyValueStates, int]]
 """The sequences of a pass: what is known of each, and how many tokens are new."""

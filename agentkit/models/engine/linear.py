@@ -12,8 +12,8 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 
-from agentkit.models.engine.kernels import Kernels
 from agentkit.models.engine.packed_weights import PackedWeights
+from agentkit.models.kernels import Kernels
 from agentkit.models.machine_code import ROWS, Before
 
 

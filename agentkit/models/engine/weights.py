@@ -12,11 +12,11 @@ from safetensors import safe_open
 
 from agentkit.errors import ModelRefused
 from agentkit.models.engine.attention import Attention, CompiledAttention, TorchAttention
-from agentkit.models.engine.kernels import attention_fits, kernels
 from agentkit.models.engine.linear import FloatLinear, Linear, PackedLinear
 from agentkit.models.engine.network import DecoderNetwork, Feed, Layer
 from agentkit.models.engine.packed_weights import PackedWeights, packed
 from agentkit.models.engine.shape import Shape
+from agentkit.models.kernels import attention_fits, kernels
 from agentkit.models.machine_code import GROUP
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8"]

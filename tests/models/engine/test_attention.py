@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from agentkit.models.engine.attention import Attention, CompiledAttention, TorchAttention
-from agentkit.models.engine.kernels import Kernels
 from agentkit.models.engine.shape import Shape
 from agentkit.models.engine.states import KeyValueStates
+from agentkit.models.kernels import Kernels
 from tests.models.engine.test_kernels import usable
 
 SHAPES = [(12, 2, 128), (14, 2, 64), (9, 3, 64), (4, 4, 32), (5, 1, 256)]

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from agentkit.models.engine.kernels import Kernels
 from agentkit.models.engine.linear import FloatLinear, PackedLinear
 from agentkit.models.engine.packed_weights import PackedWeights, packed, unpacked
+from agentkit.models.kernels import Kernels
 from agentkit.models.machine_code import Instructions, instructions
 
 EPSILON = 1e-6
