@@ -11,13 +11,14 @@ only computes has its weights laid out for that (`PackedLayer`).
 
 from __future__ import annotations
 
-import copy
-import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
+
+from agentkit.models.bert_layer import BertLayer
+from agentkit.models.packed_layer import packed
 
 _KNOWN: Final = {
     "hidden_act": ("gelu",),
@@ -26,116 +27,6 @@ _KNOWN: Final = {
     "add_cross_attention": (False,),
 }
 _FUSED: Final = ("query", "key", "value")
-_PRODUCTS: Final = ("qkv", "output", "up", "down")
-_ROWS: Final = 64
-"""Tokens that weights are laid out for: for one alone the layout would be another, for more it is the same."""
-
-
-class BertLayer(torch.nn.Module):
-    """One layer: attention and the feed-forward block, each followed by a norm.
-
-    Args:
-        weights: Its tensors, named as below, and weight and bias of `attention_norm` and `feed_norm`.
-        heads: Number of attention heads.
-        epsilon: Added to the variance in the norms.
-    """
-
-    qkv_weight: torch.Tensor
-    qkv_bias: torch.Tensor
-    output_weight: torch.Tensor
-    output_bias: torch.Tensor
-    up_weight: torch.Tensor
-    up_bias: torch.Tensor
-    down_weight: torch.Tensor
-    down_bias: torch.Tensor
-
-    def __init__(self, weights: Mapping[str, torch.Tensor], heads: int, epsilon: float) -> None:
-        super().__init__()
-        for name, tensor in weights.items():
-            self.register_parameter(name, torch.nn.Parameter(tensor, requires_grad=False))
-        self._heads = heads
-        self._epsilon = epsilon
-        self.dropout = 0.0  # only while it is trained
-
-    def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """[n, t, d] -> [n, t, d]; the mask [n, 1, 1, t] is True for tokens, None where nothing is padded."""
-        n, t, d = hidden.shape
-        fused = self._product("qkv", hidden)
-        query, key, value = fused.view(n, t, 3, self._heads, d // self._heads).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)  # [n, heads, t, d/heads]
-        mixed = mixed.transpose(1, 2).reshape(n, t, d)
-        hidden = self._normed(hidden, self._product("output", mixed), "attention")
-        inner = self._product("up", hidden, gelu=True)
-        return self._normed(hidden, self._product("down", inner), "feed")
-
-    def _product(self, name: str, inputs: torch.Tensor, *, gelu: bool = False) -> torch.Tensor:
-        found = F.linear(inputs, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
-        return F.gelu(found) if gelu else found
-
-    def _normed(self, hidden: torch.Tensor, change: torch.Tensor, norm: str) -> torch.Tensor:
-        change = F.dropout(change, self.dropout, self.training)
-        weight, bias = getattr(self, f"{norm}_norm_weight"), getattr(self, f"{norm}_norm_bias")
-        return F.layer_norm(hidden + change, weight.shape, weight, bias, self._epsilon)
-
-
-class PackedLayer(BertLayer):
-    """A layer that is not trained: its weights lie as the products of oneDNN read them.
-
-    A message of ten tokens costs half (torch lays plain weights out anew in every product), a large batch a fifth less.
-    The numbers are float32, as they were; within `quick_products` a second copy in bfloat16 serves.
-
-    Args:
-        plain: The layer as it is trained and saved.
-    """
-
-    def __init__(self, plain: BertLayer) -> None:
-        named = {name: value.detach() for name, value in plain.named_parameters()}
-        weights = {name: named.pop(f"{name}_weight") for name in _PRODUCTS}
-        super().__init__(named, plain._heads, plain._epsilon)
-        own = {name: (_laid_out(weight), named[f"{name}_bias"]) for name, weight in weights.items()}
-        self._by_dtype = {torch.float32: own}
-
-    def plain(self) -> BertLayer:
-        """The layer that it was made of, bit for bit."""
-        weights = {name: value.detach().clone() for name, value in self.named_parameters()}
-        for name, (weight, _) in self._by_dtype[torch.float32].items():
-            weights[f"{name}_weight"] = weight.to_dense()
-        return BertLayer(weights, self._heads, self._epsilon)
-
-    def _product(self, name: str, inputs: torch.Tensor, *, gelu: bool = False) -> torch.Tensor:
-        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
-        if dtype not in self._by_dtype:
-            own = self._by_dtype[torch.float32].items()
-            self._by_dtype[dtype] = {
-                part: (_laid_out(weight.to_dense().to(dtype)), bias.to(dtype)) for part, (weight, bias) in own
-            }
-        weight, bias = self._by_dtype[dtype][name]
-        after, kind = ("gelu", "none") if gelu else ("none", "")
-        product = torch.ops.mkldnn._linear_pointwise  # what torch's own compiler calls
-        found: torch.Tensor = product(inputs.to(dtype), weight, bias, after, [], kind)
-        return found
-
-
-def packed(layers: Iterable[Any]) -> torch.nn.ModuleList:
-    """Layers for computing only; as they are where torch cannot lay them out.
-
-    Args:
-        layers: Of `BertLayer`.
-    """
-    can = torch._C._has_mkldnn and platform.machine() in ("x86_64", "AMD64")
-    return torch.nn.ModuleList(PackedLayer(each) if can else each for each in layers).eval()
-
-
-def plain(layers: Iterable[Any]) -> torch.nn.ModuleList:
-    """Copies of layers as they are trained and saved."""
-    return torch.nn.ModuleList(
-        each.plain() if isinstance(each, PackedLayer) else copy.deepcopy(each) for each in layers
-    )
-
-
-def _laid_out(weight: torch.Tensor) -> torch.Tensor:
-    found: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)
-    return found
 
 
 class BertNetwork(torch.nn.Module):

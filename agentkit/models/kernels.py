@@ -10,6 +10,7 @@ import ctypes
 import functools
 import math
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -19,9 +20,12 @@ from agentkit.models.machine_code import (
     GROUP,
     JOB,
     LARGEST_HEAD,
+    MOST_KEYS,
     MULTIPLY_FIELDS,
+    PANEL,
     PART,
     ROWS,
+    STEPS,
     TOGETHER,
     Before,
     Bits,
@@ -107,6 +111,63 @@ class Kernels:
         self._start(multiply, 1 if rows * width * outputs <= _LITTLE else threads)
         return results
 
+    def product_of_floats(
+        self, inputs: torch.Tensor, blocks: torch.Tensor, bias: torch.Tensor, onto: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """One product in float32.
+
+        Args:
+            inputs: float32 [n, width], contiguous.
+            blocks: Weights, as `float_blocks` lays them out.
+            bias: float32 [outputs].
+            onto: float32 [n, outputs]; the result is added to it.
+
+        Returns:
+            float32 [n, outputs]; rows are the same in any batch.
+
+        Raises:
+            RuntimeError: The shapes do not fit together.
+        """
+        rows, (count, width, _) = inputs.shape[0], blocks.shape
+        outputs = ROWS * count
+        _check_each((inputs, (rows, width)), (bias, (outputs,)), (onto, (rows, outputs)))
+        results = torch.empty(rows, outputs)
+        places = (inputs.data_ptr(), blocks.data_ptr(), bias.data_ptr(), results.data_ptr())
+        added = 0 if onto is None else onto.data_ptr()
+        pieces = -(-rows // PANEL) * count
+        fields = (self._code.multiply_floats, 0, pieces, _PIECES, *places, added, width, rows, outputs)
+        threads = torch.get_num_threads() if self._code.parallel else 1
+        self._start(fields, 1 if rows * width * outputs <= _LITTLE else threads)
+        return results
+
+    def attention_of_floats(self, projected: torch.Tensor, texts: int, heads: int) -> torch.Tensor:
+        """Attention within texts of the same length: every token looks at all of its text.
+
+        Args:
+            projected: float32 [texts * tokens, 3 heads * size], contiguous: queries, keys and values.
+            texts: How many there are.
+            heads: Of each.
+
+        Returns:
+            float32 [texts * tokens, heads * size].
+
+        Raises:
+            RuntimeError: The shapes do not fit together, or `float_attention_fits` does not hold.
+        """
+        rows, width = projected.shape
+        tokens, size = rows // texts, width // (3 * heads)
+        _check(projected, (texts * tokens, 3 * heads * size))
+        if not float_attention_fits(tokens, size):
+            raise RuntimeError(f"attention over {tokens} tokens in heads of {size} numbers")
+        results = torch.empty(rows, heads * size)
+        places = (projected.data_ptr(), results.data_ptr(), tokens, heads, size, _bits(size**-0.5))
+        threads = torch.get_num_threads() if self._code.parallel else 1
+        work = texts * heads * tokens * tokens * size
+        self._start(
+            (self._code.attend_floats, 0, texts * heads, 1, *places), 1 if work <= _LITTLE else threads
+        )
+        return results
+
     def attention(
         self,
         projected: torch.Tensor,
@@ -166,7 +227,27 @@ class Kernels:
         self._code.run(job, threads)
 
 
-_FIELDS: Final = max(len(JOB) + len(MULTIPLY_FIELDS), 4 + len(ATTEND_FIELDS))
+_FIELDS: Final = max(len(JOB) + len(MULTIPLY_FIELDS), 4 + len(ATTEND_FIELDS))  # of the longest job
+
+
+def float_attention_fits(tokens: int, size: int) -> bool:
+    """Whether `attention_of_floats` can work on so many tokens and heads of such a size."""
+    return tokens <= MOST_KEYS and size % 16 == 0
+
+
+def takes_floats(shape: Sequence[int]) -> bool:
+    """Whether `product_of_floats` can work with weights of this shape, [outputs, width]."""
+    return shape[0] % ROWS == 0 and shape[1] % STEPS == 0
+
+
+def float_blocks(weight: torch.Tensor) -> torch.Tensor:
+    """Weights [outputs, width] as they are read: float32 [outputs / 16, width, 16]."""
+    return weight.float().view(-1, ROWS, weight.shape[1]).transpose(1, 2).contiguous()
+
+
+def float_matrix(blocks: torch.Tensor) -> torch.Tensor:
+    """The weights that `float_blocks` laid out, [outputs, width]."""
+    return blocks.transpose(1, 2).reshape(-1, blocks.shape[1]).contiguous()
 
 
 def attention_fits(size: int) -> bool:

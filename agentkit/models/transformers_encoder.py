@@ -163,7 +163,7 @@ class TransformersEncoder:
         Raises:
             ModelRefused: The model is none whose layers are known here.
         """
-        from agentkit.models.bert_network import plain
+        from agentkit.models.packed_layer import plain
 
         layers = getattr(self._model, "layers", None)
         if layers is None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import platform
-
 import pytest
 import torch
 
-from agentkit.models.bert_network import BertLayer, PackedLayer, packed, plain
+from agentkit.models.bert_layer import BertLayer
 from agentkit.models.bulk import quick_products
+from agentkit.models.machine_code import instructions
+from agentkit.models.packed_layer import PackedLayer, packed, plain
 
 D, INNER, HEADS = 64, 160, 4
 
 
-def random_layer(seed: int = 0) -> BertLayer:
+def random_layer(seed: int = 0, *, inner: int = INNER) -> BertLayer:
     """A layer of 64 dimensions and 4 heads with random weights, as BERT's are distributed."""
     random = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=random) * 0.1
 
-    shapes = {"qkv": (3 * D, D), "output": (D, D), "up": (INNER, D), "down": (D, INNER)}
+    shapes = {"qkv": (3 * D, D), "output": (D, D), "up": (inner, D), "down": (D, inner)}
     weights = {f"{name}_weight": draw(*shape) for name, shape in shapes.items()}
     weights |= {f"{name}_bias": draw(shape[0]) for name, shape in shapes.items()}
     for norm in ("attention_norm", "feed_norm"):
@@ -71,7 +71,8 @@ def test_quick_products_are_near_and_leave_later_ones_as_they_were() -> None:
     assert similarity.min() > 0.999
 
 
-def test_layers_are_packed_where_torch_can() -> None:
+def test_layers_are_packed_where_the_processor_has_machine_code_for_them() -> None:
     (layer,) = packed(torch.nn.ModuleList([random_layer()]))
-    can = torch._C._has_mkldnn and platform.machine() in ("x86_64", "AMD64")
-    assert isinstance(layer, PackedLayer) == can
+    assert isinstance(layer, PackedLayer) == (instructions() is not None)
+    (odd,) = packed(torch.nn.ModuleList([random_layer(inner=150)]))
+    assert type(odd) is BertLayer

@@ -1,4 +1,4 @@
-"""Matrix products with weights of 4 and 8 bits, and attention, as machine code that is made for the processor at hand.
+"""Matrix products with weights of 4, 8 and 32 bits, and attention, as machine code made for the processor at hand.
 
 Every token is computed by the same operations in the same order, however many come along, so that a row of a batch is
 bit for bit what it is alone: guesses and other conversations change nothing. Nothing here needs torch, so that the code
@@ -10,10 +10,15 @@ from agentkit.models.machine_code.code import MachineCode, compile_early, instru
 from agentkit.models.machine_code.layout import (
     ATTEND_FIELDS,
     BLOCK_BYTES,
+    FLOAT_ATTEND_FIELDS,
+    FLOAT_FIELDS,
     GROUP,
     JOB,
+    MOST_KEYS,
     MULTIPLY_FIELDS,
+    PANEL,
     ROWS,
+    STEPS,
     TOGETHER,
     Before,
     Bits,
@@ -23,12 +28,17 @@ from agentkit.models.machine_code.layout import (
 __all__ = [
     "ATTEND_FIELDS",
     "BLOCK_BYTES",
+    "FLOAT_ATTEND_FIELDS",
+    "FLOAT_FIELDS",
     "GROUP",
     "JOB",
     "LARGEST_HEAD",
+    "MOST_KEYS",
     "MULTIPLY_FIELDS",
+    "PANEL",
     "PART",
     "ROWS",
+    "STEPS",
     "TOGETHER",
     "Before",
     "Bits",

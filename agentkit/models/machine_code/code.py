@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from agentkit.models.machine_code.attend import attend_text
+from agentkit.models.machine_code.attend_floats import attend_floats_text
 from agentkit.models.machine_code.layout import Before, Bits, Instructions
 from agentkit.models.machine_code.multiply import multiply_text
+from agentkit.models.machine_code.multiply_floats import multiply_floats_text
 from agentkit.models.machine_code.object_files import object_code
 from agentkit.models.machine_code.quantise import quantise_text
 from agentkit.models.machine_code.writing import DECLARATIONS, PARALLEL
@@ -43,6 +45,7 @@ class MachineCode:
             cpu=processor, features=features, opt=3
         )
         texts = [quantise_text(), multiply_text(instructions), attend_text(instructions)]
+        texts += [multiply_floats_text(instructions), attend_floats_text()]
         text = "\n".join([DECLARATIONS, PARALLEL, *texts])
         version = ".".join(map(str, llvm.llvm_version_info))
         depends_on = f"{version} {llvm.get_default_triple()} {processor} {features}\n{text}"
@@ -60,6 +63,8 @@ class MachineCode:
             "gated": address("quantise_gated"),
         }
         self.multiply: dict[Bits, int] = {4: address("multiply_4"), 8: address("multiply_8")}
+        self.multiply_floats: int = address("multiply_floats")
+        self.attend_floats: int = address("attend_floats")
         self.turn: int = address("turn")
         self.attend: int = address("attend")
 

@@ -27,6 +27,18 @@ are taken at once, and what both kinds of work know. `rows` is the number of tok
 last may be fewer: `whole` is int8 [groups, 8, 32], `scales` float32 [groups, 2, 8], scales and then sums."""
 QUANTISE_FIELDS: Final = ("weight", "epsilon")
 MULTIPLY_FIELDS: Final = ("weights", "row_scales", "bias", "results", "outputs", "add")
+FLOAT_FIELDS: Final = ("inputs", "weights", "bias", "results", "onto", "width", "rows", "outputs")
+"""After the first four fields of a job. `inputs` float32 [rows, width]; `weights` float32 [outputs / 16, width, 16];
+`bias` float32 [outputs]; `results` float32 [rows, outputs]; `onto` as well, or 0: what the products are added to."""
+FLOAT_ATTEND_FIELDS: Final = ("inputs", "results", "tokens", "heads", "size", "scale")
+"""After the first four fields of a job. `inputs` float32 [texts, tokens, 3 heads size]; `results` float32 [texts,
+tokens, heads size]; `scale` the bits of what scores are multiplied by."""
+MOST_KEYS: Final = 64
+"""Tokens of a text at most; with more, torch is as quick."""
+STEPS: Final = 4
+"""Inputs that are multiplied in one turn: the width is a multiple of it."""
+PANEL: Final = 48
+"""Tokens whose inputs stay in a core's cache while all outputs are computed."""
 ATTEND_FIELDS: Final = (
     "inputs",
     "queries",
