@@ -1,6 +1,6 @@
 """Many requests, one model: whoever waits for a reply drives the passes that all of them share.
 
-    submit ─► waiting ─► admitted: states copied from the tree ─► passes ─► ended: states put into the tree
+    submit ─► waiting ─► admitted: states from the tree ─► passes ─► ended: states put into the tree
 
 There is no thread of its own. A caller that wants its next item either finds it in the outbox, or drives one pass for
 everybody, or waits for the caller that is driving. So nothing runs when nobody listens, and closing leaves nothing
@@ -69,7 +69,7 @@ class _Running:
     def __init__(self, job: Job[Any], states: States) -> None:
         self.job = job
         self.states = states
-        self.kept = False  # whether the states of the prompt are in the tree
+        self.read = False  # whether the states of the whole prompt are there
 
 
 class Engine:
@@ -192,7 +192,8 @@ class Engine:
             if states.divisible:
                 if self._files is not None:
                     self._files.fetch(job.tokens[: job.static], self.tree, states)
-                self.tree.copy_into(states, job.tokens[: len(job.tokens) - job.keep])
+                self._share(job)
+                self.tree.lend(states, job.tokens[: len(job.tokens) - job.keep], job.static)
             job.seen = states.length
             if job.work.cached_tokens is None:
                 job.work.cached_tokens = job.seen
@@ -200,10 +201,17 @@ class Engine:
             with self._turn:
                 self._waiting.remove(job)
 
+    def _share(self, job: Job[Any]) -> None:
+        """Put into the tree what running sequences have of the beginning of a job and the tree has not."""
+        for each in self._running:
+            shared = shared_length(tuple(job.tokens), tuple(each.job.tokens))
+            if each.read and shared >= self.tree.match(job.tokens) + _WORTH_WAITING:
+                self._keep(each, shared)
+
     def _better_wait(self, job: Job[Any]) -> bool:
         known = self.tree.match(job.tokens)
         return any(
-            not each.kept
+            not each.read
             and shared_length(tuple(job.tokens), tuple(each.job.tokens)) >= known + _WORTH_WAITING
             for each in self._running
         )
@@ -240,10 +248,8 @@ class Engine:
             job.work.forward_passes += 1
             job.work.computed_tokens += len(feed.tokens)
             if feed.keep:
-                if not each.kept:
-                    # Before the job goes on: the tokens are those of the prompt, which others may share.
-                    each.kept = True
-                    self._keep(each, len(job.tokens) - job.keep + 1)
+                if not each.read:
+                    each.read = True
                     if self._files is not None and each.states.divisible:
                         self._files.store(job.tokens[: job.static], each.states)
                 self._advance(job, logits[row : row + feed.keep])

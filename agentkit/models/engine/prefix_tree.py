@@ -3,7 +3,8 @@
 A tree whose edges are runs of tokens: what two prompts have in common (instructions, tools) is kept once, and each
 conversation hangs its own history below it (as RadixAttention, Zheng et al. 2023, arXiv 2312.07104). A running sequence
 works on a copy of its path, so that nobody can change what another one reads; copying is memory bandwidth, some
-milliseconds for a thousand tokens, where computing them takes a second.
+milliseconds for a thousand tokens, where computing them takes a second. What it is the only one to need leaves the tree
+meanwhile, so that it is not in memory twice, and comes back with what was added.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _RUN: Final = 512
 """Most tokens of one edge: what is copied at once, when it is kept and when two sequences part."""
 _TIDY: Final = 32 * 1024 * 1024
 """Bytes of new states after which the heap is tidied, which takes some ten milliseconds."""
+_REST: Final = 16
+"""So many tokens of an end may be lost when a sequence takes it along; a pass computes them beside others."""
 _REPLY: Final = 128
 """Positions kept free for what is written; longer replies grow."""
 
@@ -66,8 +69,14 @@ class PrefixTree:
         """How many tokens, from the start, have states here."""
         return sum(shared for _, shared in self._path(tokens))
 
-    def copy_into(self, states: States, tokens: Sequence[int]) -> None:
-        """Give an empty sequence the states of the longest known prefix of `tokens`."""
+    def lend(self, states: States, tokens: Sequence[int], stays: int) -> None:
+        """Give an empty sequence the states of the longest known prefix of `tokens`.
+
+        Args:
+            states: The sequence's; `insert` brings back what was added, and what left the tree.
+            tokens: Its tokens.
+            stays: Of so many tokens the states stay here; of later ones those leave that nothing else goes on from.
+        """
         now = next(self._clock)
         path = list(self._path(tokens))
         states.reserve(len(tokens) + _REPLY)  # at once: growing means copying
@@ -75,6 +84,12 @@ class PrefixTree:
             node.used = now
             assert node.states is not None
             states.append(node.states[:, :, :, :shared])
+        depth = states.length
+        for node, shared in reversed(path):
+            depth -= shared
+            if node.children or depth < stays or len(node.tokens) - shared > _REST:
+                break
+            self._remove(node)
 
     def insert(self, tokens: Sequence[int], states: States) -> None:
         """Keep the states of a sequence.
@@ -142,10 +157,12 @@ class PrefixTree:
 
     def _make_room(self) -> None:
         while self._bytes > self._budget:
-            leaf = min(self.leaves(), key=lambda node: node.used)
-            assert leaf.parent is not None
-            del leaf.parent.children[leaf.tokens[0]]
-            self._bytes -= leaf.size
+            self._remove(min(self.leaves(), key=lambda node: node.used))
+
+    def _remove(self, leaf: _Node) -> None:
+        assert leaf.parent is not None
+        del leaf.parent.children[leaf.tokens[0]]
+        self._bytes -= leaf.size
 
     def leaves(self) -> Iterator[_Node]:
         """The ends of all sequences."""

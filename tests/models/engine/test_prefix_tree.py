@@ -18,9 +18,13 @@ def states_of(tokens: list[int]) -> KeyValueStates:
     return states
 
 
-def taken(tree: PrefixTree, tokens: list[int]) -> KeyValueStates:
+SIZE = 2 * 2 * 1 * 3 * 4
+"""Bytes a token."""
+
+
+def taken(tree: PrefixTree, tokens: list[int], *, stays: int = 10**9) -> KeyValueStates:
     states = KeyValueStates(2, 1, 3, torch.float32)
-    tree.copy_into(states, tokens)
+    tree.lend(states, tokens, stays)
     return states
 
 
@@ -57,8 +61,7 @@ def test_what_two_sequences_share_is_kept_once() -> None:
 
 def test_the_least_recently_used_end_makes_room_and_the_shared_part_stays() -> None:
     shared = list(range(50))
-    size = 2 * 2 * 1 * 3 * 4  # bytes a token
-    tree = PrefixTree((50 + 3 * 20) * size)
+    tree = PrefixTree((50 + 3 * 20) * SIZE)
     ends = [[*shared, *([100 + number] * 20)] for number in range(5)]
     for tokens in ends:
         tree.insert(tokens, states_of(tokens))
@@ -67,7 +70,7 @@ def test_the_least_recently_used_end_makes_room_and_the_shared_part_stays() -> N
     taken(tree, ends[2])
     tree.insert([1, 2, 3], states_of([1, 2, 3]))
     assert [tree.match(tokens) for tokens in ends] == [50, 50, 70, 50, 70]
-    assert tree.bytes <= (50 + 3 * 20) * size
+    assert tree.bytes <= (50 + 3 * 20) * SIZE
 
 
 def test_a_sequence_larger_than_the_budget_is_not_kept() -> None:
@@ -78,13 +81,12 @@ def test_a_sequence_larger_than_the_budget_is_not_kept() -> None:
 
 
 def test_of_a_long_sequence_that_does_not_fit_the_beginning_is_kept() -> None:
-    size = 2 * 2 * 1 * 3 * 4  # bytes a token
-    tree = PrefixTree(1100 * size)
+    tree = PrefixTree(1100 * SIZE)
     tokens = [place % 5 for place in range(2000)]
     tree.insert(tokens, states_of(tokens))
     kept = tree.match(tokens)
     assert 512 <= kept <= 1100
-    assert tree.bytes == kept * size
+    assert tree.bytes == kept * SIZE
     assert same(taken(tree, tokens), states_of(tokens[:kept]))
 
 
@@ -95,6 +97,44 @@ def test_who_writes_on_its_copy_does_not_change_what_others_get() -> None:
     mine.truncate(1)
     mine.append(torch.full((2, 2, 1, 2, 3), 9.0))
     assert same(taken(tree, [1, 2, 3]), states_of([1, 2, 3]))
+
+
+def test_what_a_sequence_alone_needs_leaves_the_tree_until_it_comes_back() -> None:
+    tree = PrefixTree(10**9)
+    static = list(range(40))
+    one, other = [*static, 50, 51, 52], [*static, *([60] * 30)]
+    for tokens in (one, other):
+        tree.insert(tokens, states_of(tokens))
+    mine = taken(tree, [*one, 53], stays=len(static))
+    assert same(mine, states_of(one))
+    assert tree.bytes == len(other) * SIZE
+    assert [tree.match(tokens) for tokens in (one, other)] == [40, 70]
+    longer = [*one, 53, 54]
+    tree.insert(longer, states_of(longer))
+    assert same(taken(tree, longer), states_of(longer))
+    assert tree.bytes == (len(other) + 5) * SIZE
+
+
+def test_the_static_beginning_and_what_others_go_on_from_stay() -> None:
+    tree = PrefixTree(10**9)
+    tokens = list(range(1300))  # more than one run
+    tree.insert(tokens, states_of(tokens))
+    assert same(taken(tree, tokens, stays=500), states_of(tokens))
+    assert tree.match(tokens) == 512
+    tree.insert(tokens, states_of(tokens))
+    branch = [*tokens[:1100], 7]
+    tree.insert(branch, states_of(branch))
+    assert same(taken(tree, tokens, stays=0), states_of(tokens))
+    assert [tree.match(each) for each in (tokens, branch)] == [1100, 1101]
+
+
+def test_an_end_that_is_longer_than_what_is_asked_for_stays_unless_little_is_lost() -> None:
+    for rest, left in ((16, 0), (17, 117)):
+        tree = PrefixTree(10**9)
+        tokens = list(range(100 + rest))
+        tree.insert(tokens, states_of(tokens))
+        assert same(taken(tree, tokens[:100], stays=0), states_of(tokens[:100]))
+        assert tree.match(tokens) == left
 
 
 def test_shared_length_finds_the_first_difference() -> None:
