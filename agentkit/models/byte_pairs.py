@@ -13,9 +13,16 @@ from __future__ import annotations
 
 import heapq
 import re
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LETTER: Final = "\x80"
 NUMBER: Final = "\x81"
@@ -74,8 +81,7 @@ class BytePairs:
     Args:
         whole: Ids of the pieces that merging makes one token of.
         byte_ids: The id of every byte; None where the vocabulary lacks it. Such a byte is dropped.
-        merges: (left id * `size` + right id) to the merge's place in the order of merges.
-        made: What each merge makes.
+        merges: left id, right id and what they make, first merge first: int32 [merges, 3].
         size: All ids are below this.
     """
 
@@ -84,15 +90,19 @@ class BytePairs:
         *,
         whole: Mapping[bytes, int],
         byte_ids: list[int | None],
-        merges: Mapping[int, int],
-        made: list[int],
+        merges: NDArray[numpy.int32],
         size: int,
     ) -> None:
         self._whole = whole
         self._byte_ids = byte_ids
-        self._merges = merges
-        self._made = made
         self._size = size
+        # Sorted arrays: a dictionary of 150,000 pairs finds one in a tenth of the time, and takes 20 MB.
+        left, right, made = merges.T
+        pairs = left.astype(numpy.int64) * size + right
+        order = numpy.argsort(pairs)
+        self._pairs = array("q", pairs[order].tobytes())
+        self._places = array("i", order.astype(numpy.int32).tobytes())  # in the order of merges
+        self._made = array("i", numpy.ascontiguousarray(made).tobytes())
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self._merged)
 
     def ids(self, piece: bytes) -> tuple[int, ...]:
@@ -115,8 +125,9 @@ class BytePairs:
             right = after[left]
             if right < end:
                 pair = ids[left] * self._size + ids[right]
-                if (merge := self._merges.get(pair)) is not None:
-                    heapq.heappush(waiting, (merge, left, pair))
+                at = bisect_left(self._pairs, pair)
+                if at < len(self._pairs) and self._pairs[at] == pair:
+                    heapq.heappush(waiting, (self._places[at], left, pair))
 
         for position in range(end - 1):
             consider(position)

@@ -68,13 +68,10 @@ class TokenizerTable:
         for token in left_out:
             if whole.get(self.token_bytes[token]) == token:
                 del whole[self.token_bytes[token]]
-        left, right, made = self.merges.T
-        pairs = (left.astype(numpy.int64) * size + right).tolist()
         return BytePairs(
             whole=whole,
             byte_ids=[whole.get(bytes([byte])) for byte in range(256)],
-            merges=dict(zip(pairs, range(len(pairs)), strict=True)),
-            made=made.tolist(),
+            merges=self.merges,
             size=size,
         )
 
