@@ -154,6 +154,7 @@ class Engine:
             if feeds:
                 logits = self._network.forward([feed for _, feed in feeds])
                 self._deliver(feeds, logits)
+                del feeds, logits
             self._let_go()
         except (RuntimeError, MemoryError) as error:
             self._fail_all(error)
@@ -168,10 +169,11 @@ class Engine:
                 if not job.ended and (reason := job.limits.interrupted()) is not None:
                     job.interrupt(reason)
             self._waiting = deque(job for job in self._waiting if not job.ended)
-        for each in self._running:
-            if each.job.ended:
-                self._keep(each)
-        self._running = [each for each in self._running if not each.job.ended]
+        ended = [each for each in self._running if each.job.ended]
+        while ended:  # one after the other, so that not all are in memory twice
+            each = ended.pop()
+            self._keep(each)
+            self._running.remove(each)
 
     def _keep(self, each: _Running, most: int | None = None) -> None:
         """Put the states of a sequence, or of its first `most` tokens, into the tree."""
