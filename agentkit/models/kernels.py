@@ -30,6 +30,7 @@ from agentkit.models.machine_code import (
     Before,
     Bits,
     Instructions,
+    MachineCode,
     instructions,
     machine_code,
 )
@@ -52,64 +53,11 @@ class Kernels:
     def __init__(self, instructions: Instructions) -> None:
         self._code = machine_code(instructions)
 
-    def product(
-        self,
-        inputs: torch.Tensor,
-        weights: torch.Tensor,
-        row_scales: torch.Tensor,
-        bias: torch.Tensor,
-        *,
-        bits: Bits,
-        before: Before = "plain",
-        norm: tuple[torch.Tensor, float] | None = None,
-        onto: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """One product with quantised weights.
-
-        Args:
-            inputs: float32 [n, width], contiguous; [n, 2 width] if gated: gates, then values.
-            weights: uint8 [outputs / 16, width / 32, bytes of a block].
-            row_scales: float32 [outputs].
-            bias: float32 [outputs].
-            bits: Of a weight.
-            before: What is done to the inputs first.
-            norm: Weight, float32 [width], and epsilon, for `normed`.
-            onto: float32 [n, outputs]; the result is added to it in place.
-
-        Returns:
-            float32 [n, outputs]; `onto` if that was given.
-
-        Raises:
-            RuntimeError: The shapes do not fit together.
-        """
-        rows = inputs.shape[0]
-        groups, outputs = weights.shape[1], ROWS * weights.shape[0]
-        width = GROUP * groups
-        _check(inputs, (rows, 2 * width if before == "gated" else width))
-        scaled = None if norm is None else norm[0]
-        _check_each((row_scales, (outputs,)), (bias, (outputs,)), (onto, (rows, outputs)), (scaled, (width,)))
-        eights = -(-rows // TOGETHER)
-        whole = torch.empty(eights, groups, TOGETHER, GROUP, dtype=torch.int8)
-        scales = torch.empty(eights, groups, 2, TOGETHER)
-        results = torch.empty(rows, outputs) if onto is None else onto
-        weight, epsilon = (0, 0) if norm is None else (norm[0].data_ptr(), _bits(norm[1]))
-        known = (inputs.data_ptr(), whole.data_ptr(), scales.data_ptr(), width, rows)
-        threads = torch.get_num_threads() if self._code.parallel else 1
-        quantise = (self._code.quantise[before], 0, rows, 1, *known, weight, epsilon)
-        self._start(quantise, 1 if rows <= _ALONE else threads)
-        places = (weights.data_ptr(), row_scales.data_ptr(), bias.data_ptr(), results.data_ptr())
-        multiply = (
-            self._code.multiply[bits],
-            0,
-            outputs // ROWS,
-            _PIECES,
-            *known,
-            *places,
-            outputs,
-            onto is not None,
-        )
-        self._start(multiply, 1 if rows * width * outputs <= _LITTLE else threads)
-        return results
+    def quantised(
+        self, weights: torch.Tensor, row_scales: torch.Tensor, bias: torch.Tensor, bits: Bits
+    ) -> QuantisedProduct:
+        """The product with quantised weights; arguments as those of `QuantisedProduct`."""
+        return QuantisedProduct(self._code, weights, row_scales, bias, bits)
 
     def product_of_floats(
         self, inputs: torch.Tensor, blocks: torch.Tensor, bias: torch.Tensor, onto: torch.Tensor | None = None
@@ -223,11 +171,91 @@ class Kernels:
         self._start((self._code.attend, 0, parts, 1, *fields), threads)
 
     def _start(self, fields: tuple[int, ...], threads: int) -> None:
-        job = (ctypes.c_int64 * _FIELDS)(*fields)
-        self._code.run(job, threads)
+        self._code.run(_Job(*fields), threads)
+
+
+class QuantisedProduct:
+    """y = x W^T + b with quantised weights. What does not change is looked at once: a small model has 120 products.
+
+    Args:
+        code: The machine code.
+        weights: uint8 [outputs / 16, width / 32, bytes of a block], contiguous.
+        row_scales: float32 [outputs].
+        bias: float32 [outputs].
+        bits: Of a weight.
+
+    Raises:
+        RuntimeError: The shapes do not fit together.
+    """
+
+    def __init__(
+        self,
+        code: MachineCode,
+        weights: torch.Tensor,
+        row_scales: torch.Tensor,
+        bias: torch.Tensor,
+        bits: Bits,
+    ) -> None:
+        self._code = code
+        self._held = weights, row_scales, bias  # what the addresses below point to
+        self._groups = weights.shape[1]
+        self.width = GROUP * self._groups
+        self.outputs = ROWS * weights.shape[0]
+        _check_each((row_scales, (self.outputs,)), (bias, (self.outputs,)))
+        self._body = code.multiply[bits]
+        self._places = weights.data_ptr(), row_scales.data_ptr(), bias.data_ptr()
+
+    def __call__(
+        self,
+        inputs: torch.Tensor,
+        before: Before = "plain",
+        *,
+        norm: tuple[torch.Tensor, float] | None = None,
+        onto: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """One product.
+
+        Args:
+            inputs: float32 [n, width], contiguous; [n, 2 width] if gated: gates, then values.
+            before: What is done to the inputs first.
+            norm: Weight, float32 [width], and epsilon, for `normed`.
+            onto: float32 [n, outputs]; the result is added to it in place.
+
+        Returns:
+            float32 [n, outputs]; `onto` if that was given.
+
+        Raises:
+            RuntimeError: The shapes do not fit together.
+        """
+        code, width, outputs, rows = self._code, self.width, self.outputs, inputs.shape[0]
+        _check(inputs, (rows, 2 * width if before == "gated" else width))
+        weight, epsilon = 0, 0
+        if norm is not None:
+            _check(norm[0], (width,))
+            weight, epsilon = norm[0].data_ptr(), _bits(norm[1])
+        if onto is None:
+            results = torch.empty(rows, outputs)
+        else:
+            _check(onto, (rows, outputs))
+            results = onto
+        blocks = -(-rows // TOGETHER) * self._groups
+        scratch = torch.empty(blocks * _SCRATCH, dtype=torch.uint8)
+        whole = scratch.data_ptr()
+        known = (inputs.data_ptr(), whole, whole + blocks * _WHOLE, width, rows)
+        threads = torch.get_num_threads() if code.parallel else 1
+        quantise = _Job(code.quantise[before], 0, rows, 1, *known, weight, epsilon)
+        code.run(quantise, 1 if rows <= _ALONE else threads)
+        places = (*self._places, results.data_ptr(), outputs, onto is not None)
+        multiply = _Job(self._body, 0, outputs // ROWS, _PIECES, *known, *places)
+        code.run(multiply, 1 if rows * width * outputs <= _LITTLE else threads)
+        return results
 
 
 _FIELDS: Final = max(len(JOB) + len(MULTIPLY_FIELDS), 4 + len(ATTEND_FIELDS))  # of the longest job
+_Job: Final = ctypes.c_int64 * _FIELDS
+_WHOLE: Final = TOGETHER * GROUP
+"""Bytes of the numbers of one group of tokens that lie together, and, with their scales and sums, of all."""
+_SCRATCH: Final = _WHOLE + 2 * 4 * TOGETHER
 
 
 def float_attention_fits(tokens: int, size: int) -> bool:

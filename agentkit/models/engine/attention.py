@@ -6,6 +6,7 @@ calls take longer than what they compute.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
@@ -94,20 +95,22 @@ class CompiledAttention:
         cosine, sine = rotation(shape, new)
         results = torch.empty(len(cosine), shape.heads * shape.head_size)
 
+        ends = list(itertools.accumulate(count for _, count in new))
+        parts = [slice(end - count, end) for end, (_, count) in zip(ends, new, strict=True)]
+        turns = [(cosine[part], sine[part]) for part in parts]
+        places = [results[part] for part in parts]
+
         def attend(index: int, projected: torch.Tensor) -> torch.Tensor:
-            split = projected.view(len(projected), -1, shape.head_size)
-            start = 0
-            for states, count in new:
-                part = slice(start, start + count)
+            split = projected.view(projected.shape[0], -1, shape.head_size)
+            for (states, _), part, turn, place in zip(new, parts, turns, places, strict=True):
                 self._kernels.attention(
                     split[part],
                     states.of_layer(index),
                     states.length,
                     heads=shape.heads,
-                    rotation=(cosine[part], sine[part]),
-                    results=results[part],
+                    rotation=turn,
+                    results=place,
                 )
-                start += count
             return results
 
         return attend

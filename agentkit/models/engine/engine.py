@@ -71,6 +71,16 @@ class _Running:
         self.states = states
         self.read = False  # whether the states of the whole prompt are there
 
+    def keep(self, tree: PrefixTree, most: int | None = None) -> None:
+        """Put the states of the sequence, or of its first `most` tokens, into the tree."""
+        seen = min(self.job.seen, self.states.length, len(self.job.tokens) - self.job.private)
+        if self.states.divisible:
+            tree.insert(self.job.tokens[: seen if most is None else min(seen, most)], self.states)
+
+    def shares(self, job: Job[Any]) -> int:
+        """How many tokens another job has in common with this one, from the start."""
+        return shared_length(tuple(job.tokens), tuple(self.job.tokens))
+
 
 class Engine:
     """Runs jobs on a network; any number of threads may submit.
@@ -172,14 +182,8 @@ class Engine:
         ended = [each for each in self._running if each.job.ended]
         while ended:  # one after the other, so that not all are in memory twice
             each = ended.pop()
-            self._keep(each)
+            each.keep(self.tree)
             self._running.remove(each)
-
-    def _keep(self, each: _Running, most: int | None = None) -> None:
-        """Put the states of a sequence, or of its first `most` tokens, into the tree."""
-        seen = min(each.job.seen, each.states.length, len(each.job.tokens) - each.job.private)
-        if each.states.divisible:
-            self.tree.insert(each.job.tokens[: seen if most is None else min(seen, most)], each.states)
 
     def _admit(self) -> None:
         """Let waiting jobs join, in their order, unless one needs what another is just computing."""
@@ -206,17 +210,13 @@ class Engine:
     def _share(self, job: Job[Any]) -> None:
         """Put into the tree what running sequences have of the beginning of a job and the tree has not."""
         for each in self._running:
-            shared = shared_length(tuple(job.tokens), tuple(each.job.tokens))
+            shared = each.shares(job)
             if each.read and shared >= self.tree.match(job.tokens) + _WORTH_WAITING:
-                self._keep(each, shared)
+                each.keep(self.tree, shared)
 
     def _better_wait(self, job: Job[Any]) -> bool:
         known = self.tree.match(job.tokens)
-        return any(
-            not each.read
-            and shared_length(tuple(job.tokens), tuple(each.job.tokens)) >= known + _WORTH_WAITING
-            for each in self._running
-        )
+        return any(not each.read and each.shares(job) >= known + _WORTH_WAITING for each in self._running)
 
     def _plan(self) -> list[tuple[_Running, Feed]]:
         """What each sequence brings to the next pass."""

@@ -75,16 +75,15 @@ class PackedLinear:
     """
 
     def __init__(self, kernels: Kernels, weights: PackedWeights, bias: torch.Tensor | None) -> None:
-        self._kernels = kernels
-        self._weights = weights
         self._outputs = len(weights.row_scales)
         rows = ROWS * len(weights.blocks)
-        self._row_scales = weights.row_scales
+        scales, padded = weights.row_scales, torch.zeros(rows)
         if rows != self._outputs:
-            self._row_scales = F.pad(weights.row_scales, (0, rows - self._outputs))
-        self._bias = torch.zeros(rows)
+            scales = F.pad(scales, (0, rows - self._outputs))
         if bias is not None:
-            self._bias[: self._outputs] = bias
+            padded[: self._outputs] = bias
+        self._multiply = kernels.quantised(weights.blocks, scales, padded, weights.bits)
+        self._whole = rows == self._outputs
 
     def __call__(self, inputs: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
         """[n, in] -> `onto` + [n, out]."""
@@ -106,18 +105,8 @@ class PackedLinear:
         norm: tuple[torch.Tensor, float] | None = None,
         onto: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        whole = self._outputs == len(self._row_scales)
-        found = self._kernels.product(
-            inputs.contiguous(),
-            self._weights.blocks,
-            self._row_scales,
-            self._bias,
-            bits=self._weights.bits,
-            before=before,
-            norm=norm,
-            onto=onto if whole else None,
-        )
-        if whole:
-            return found
-        cut = found[:, : self._outputs]
+        inputs = inputs.contiguous()
+        if self._whole:
+            return self._multiply(inputs, before, norm=norm, onto=onto)
+        cut = self._multiply(inputs, before, norm=norm)[:, : self._outputs]
         return cut if onto is None else onto + cut

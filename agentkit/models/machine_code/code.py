@@ -11,6 +11,7 @@ import functools
 import importlib
 import importlib.util
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +57,10 @@ class MachineCode:
         self._linked.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._linked.finalize_object()
         address = self._linked.get_function_address
-        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(address("parallel"))
+        self.run: Callable[[ctypes.Array[ctypes.c_int64], int], None] = ctypes.CFUNCTYPE(
+            None, ctypes.c_void_p, ctypes.c_int
+        )(address("parallel"))
+        """Do a job, on so many threads."""
         self.quantise: dict[Before, int] = {
             "plain": address("quantise_plain"),
             "normed": address("quantise_normed"),
@@ -67,10 +71,6 @@ class MachineCode:
         self.attend_floats: int = address("attend_floats")
         self.turn: int = address("turn")
         self.attend: int = address("attend")
-
-    def run(self, job: ctypes.Array[ctypes.c_int64], threads: int) -> None:
-        """Do a job, on so many threads."""
-        self._run(ctypes.addressof(job), threads)
 
 
 def _compiled(llvm: Any, machine: Any, text: str) -> bytes:
