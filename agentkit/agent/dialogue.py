@@ -16,7 +16,7 @@ from agentkit.agent.flow_calls import call_tool
 from agentkit.agent.phrasing import phrased
 from agentkit.agent.questions import Before
 from agentkit.agent.replies import Composed
-from agentkit.agent.route import Perception
+from agentkit.agent.route import Perception, of_documents
 from agentkit.agent.steps import note
 from agentkit.agent.turn import Turn
 from agentkit.commands import CannotHandle, ChitChat, Command, KnowledgeQuestion
@@ -184,7 +184,11 @@ def _from_knowledge(turn: Turn, seen: Perception, question: str) -> Generator[Ev
         vector = wiring.encoder.encode([question])[0]
         found = wiring.knowledge.search(vector, question, wiring.settings.max_passages)
         near = tuple(each for each in found if each.similarity >= wiring.settings.passage_similarity)
-        seen = replace(seen, vector=vector, passages=near)
+        prediction = wiring.intents.predict(question, vector) if wiring.intents is not None else None
+        seen = replace(seen, vector=vector, passages=near, prediction=prediction)
+    binding = wiring.bindings.get((seen.prediction and seen.prediction.intent) or "")
+    if binding is not None and binding.knowledge:
+        seen = replace(seen, passages=of_documents(seen.passages, binding.documents))
     return (yield from answer_from_passages(turn, seen, question=question))
 
 

@@ -223,8 +223,13 @@ def _changes_subject(pending: ArgumentAsked, prediction: Prediction | None) -> b
 
 
 def _from_knowledge(seen: Perception, documents: Sequence[str]) -> UseKnowledge | None:
-    passages = tuple(p for p in seen.passages if not documents or p.document in documents)
+    passages = of_documents(seen.passages, documents)
     return UseKnowledge(passages) if passages else None
+
+
+def of_documents(passages: Sequence[PassageFound], documents: Sequence[str]) -> tuple[PassageFound, ...]:
+    """The passages of the documents that an intent is answered from; all where it names none."""
+    return tuple(each for each in passages if not documents or each.document in documents)
 
 
 def _from_memory(seen: Perception, settings: Settings) -> UseMemory | None:

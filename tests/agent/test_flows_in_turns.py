@@ -27,6 +27,7 @@ from agentkit.intents import Binding, IntentExample, IntentModel, train
 from agentkit.service.loading import load_flows
 from agentkit.testing import FixedClock, HashingEncoder, Says, ScriptedGenerator, ScriptStep
 from agentkit.tools import Authority, Tool, ToolContext, tool
+from tests.agent import desk
 
 ENCODER: Final = HashingEncoder(256)
 EXAMPLES: Final[Mapping[str | None, Sequence[str]]] = {
@@ -335,3 +336,35 @@ def test_an_interrupted_turn_leaves_no_yes_behind(tmp_path: Path, shop: Shop) ->
         assert one.ask("thank you", user="ada").text == "You are welcome.\nCancel order 1042?"
         one.ask("yes", user="ada")
     assert shop.done == [("cancel_order", "ada", "1042")]
+
+
+def test_a_question_in_a_flow_is_answered_from_the_documents_of_its_intent_only(tmp_path: Path, shop: Shop) -> None:
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    for name, years in (("old.csv", "Two"), ("new.csv", "Five")):
+        rows = f"question,answer\nwhat are the rules of the warranty,{years} years.\n"
+        (documents / name).write_text(rows, encoding="utf-8")
+    flows = tmp_path / "flows"
+    flows.mkdir()
+    (flows / "cancel.yaml").write_text(CANCEL)
+    tools = shop.tools()
+    replies = []
+    for number, allowed in enumerate([("old.csv",), ("new.csv",), ("lost.csv",)]):
+        one = Agent(
+            generator=ScriptedGenerator(()),
+            encoder=desk.ENCODER,
+            tools=tools,
+            database=tmp_path / f"{number}.db",
+            intents=desk.intents(),
+            bindings={"rules": Binding(knowledge=True, documents=allowed)},
+            flows=load_flows(flows, tools, contact="call 020"),
+            knowledge=desk.knowledge(documents),
+            settings=Settings(contact="call 020"),
+            now=FixedClock(),
+        )
+        with one:
+            asked = one.ask("cancel my order", user="ada").conversation_id
+            replies.append(one.ask("what are the rules of the warranty", user="ada", conversation=asked))
+    assert ["Two years" in replies[0].text, "Five years" in replies[1].text] == [True, True], replies
+    assert "years" not in replies[2].text
+    assert all("Which order?" in each.text for each in replies)
