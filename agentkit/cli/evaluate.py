@@ -77,6 +77,10 @@ def calls(
     tool_choice: Annotated[
         ToolChoice, typer.Option(help="required: every case is answered by a call; auto: text is allowed.")
     ] = "auto",
+    dtype: Annotated[
+        str,
+        typer.Option(help="int8, bfloat16, float32, or auto: what is best on this machine. To compare them."),
+    ] = "auto",
 ) -> None:
     """Tool calls: {"id", "messages", "tools", "expected"} a line.
 
@@ -84,7 +88,7 @@ def calls(
     the Berkeley Function Calling Leaderboard), and how many cases that want no call got none.
     """
     rows = read_call_rows(file)[:first]
-    generator = load_generator(model, progress=BarProgress(err))
+    generator = load_generator(model, progress=BarProgress(err), dtype=dtype)
     found = list(_kept(evaluate_calls(rows, generator, tool_choice=tool_choice), len(rows), output))
     scores = score_calls(found, rows)
     for prediction in found:
