@@ -199,7 +199,9 @@ class Engine:
                 if self._files is not None:
                     self._files.fetch(job.tokens[: job.static], self.tree, states)
                 self._share(job)
-                self.tree.lend(states, job.tokens[: len(job.tokens) - job.keep], job.static)
+                # By itself a sequence is the only one in memory twice; putting all of it back would cost more.
+                stays = job.static if self._running or len(waiting) > 1 else len(job.tokens)
+                self.tree.lend(states, job.tokens[: len(job.tokens) - job.keep], stays)
             job.seen = states.length
             if job.work.cached_tokens is None:
                 job.work.cached_tokens = job.seen

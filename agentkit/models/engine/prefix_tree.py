@@ -3,8 +3,8 @@
 A tree whose edges are runs of tokens: what two prompts have in common (instructions, tools) is kept once, and each
 conversation hangs its own history below it (as RadixAttention, Zheng et al. 2023, arXiv 2312.07104). A running sequence
 works on a copy of its path, so that nobody can change what another one reads; copying is memory bandwidth, some
-milliseconds for a thousand tokens, where computing them takes a second. What it is the only one to need leaves the tree
-meanwhile, so that it is not in memory twice, and comes back with what was added.
+milliseconds for a thousand tokens, where computing them takes a second. Where several run, what only one of them needs
+leaves the tree meanwhile, so that it is not in memory twice, and comes back with what was added.
 """
 
 from __future__ import annotations
