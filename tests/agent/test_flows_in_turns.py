@@ -338,7 +338,9 @@ def test_an_interrupted_turn_leaves_no_yes_behind(tmp_path: Path, shop: Shop) ->
     assert shop.done == [("cancel_order", "ada", "1042")]
 
 
-def test_a_question_in_a_flow_is_answered_from_the_documents_of_its_intent_only(tmp_path: Path, shop: Shop) -> None:
+def test_a_question_in_a_flow_is_answered_from_the_documents_of_its_intent_only(
+    tmp_path: Path, shop: Shop
+) -> None:
     documents = tmp_path / "documents"
     documents.mkdir()
     for name, years in (("old.csv", "Two"), ("new.csv", "Five")):
