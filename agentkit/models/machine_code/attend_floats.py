@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from agentkit.models.machine_code.attend_rows import NOTHING
 from agentkit.models.machine_code.layout import FLOAT_ATTEND_FIELDS, MOST_KEYS
 from agentkit.models.machine_code.writing import fields, number, splat, spread
-
-_NOTHING: Final = -1e30
-"""A score so low that it has no weight."""
 
 
 def attend_floats_text() -> str:
@@ -56,7 +54,7 @@ query:
   %q = getelementptr float, ptr %q.head, i64 %i.at
   %tail.at = sub i64 %room, 16
   %tail = getelementptr float, ptr %scores, i64 %tail.at
-  store <16 x float> {splat(_NOTHING)}, ptr %tail, align 4
+  store <16 x float> {splat(NOTHING)}, ptr %tail, align 4
   br label %key
 {_SCORES}
 {_WEIGHTS}
@@ -77,7 +75,7 @@ done:
 _SCORES: Final = f"""
 key:
   %j = phi i64 [0, %query], [%j.next, %key.end]
-  %most = phi float [{number(_NOTHING)}, %query], [%most.next, %key.end]
+  %most = phi float [{number(NOTHING)}, %query], [%most.next, %key.end]
   %j.at = mul i64 %j, %row
   %k = getelementptr float, ptr %k.head, i64 %j.at
   br label %dot
@@ -113,7 +111,7 @@ weigh:
   %w.score = load <16 x float>, ptr %w.p, align 4
   %w.below = fsub <16 x float> %w.score, %most.v
   %w.raised = call <16 x float> @exponential(<16 x float> %w.below)
-  %w.none = fcmp olt <16 x float> %w.score, {splat(_NOTHING / 2)}
+  %w.none = fcmp olt <16 x float> %w.score, {splat(NOTHING / 2)}
   %w.v = select <16 x i1> %w.none, <16 x float> zeroinitializer, <16 x float> %w.raised
   store <16 x float> %w.v, ptr %w.p, align 4
   %total.next = fadd <16 x float> %total, %w.v

@@ -21,7 +21,7 @@ from agentkit.models.machine_code.layout import (
     Bits,
     Instructions,
 )
-from agentkit.models.machine_code.writing import fields, indices, splat, spread
+from agentkit.models.machine_code.writing import fields, indices, largest_tile, splat, spread
 
 _MOST: Final[dict[Instructions, int]] = {"avx512bf16": 8, "avx512vnni": 8, "avxvnni": 4, "avx2": 4}
 """Tokens that are computed together: as many as the registers hold, and any smaller number. In two portions the
@@ -247,18 +247,8 @@ def _multiply(bits: Bits, tiles: Sequence[int]) -> str:
     """`multiply_BITS(job, first, last)`: the blocks of 16 outputs first to last - 1, for all tokens."""
     pointers = ("whole", "scales", "weights", "row_scales", "bias", "results")
     phis = ", ".join(["[0, %block]", *(f"[%after{t}, %do{t}]" for t in tiles)])
-    choose, run = [], []
-    for index, tokens in enumerate(tiles):
-        otherwise = f"try{tiles[index + 1]}" if index + 1 < len(tiles) else "block.end"
-        choose.append(
-            f"try{tokens}:\n  %is{tokens} = icmp uge i64 %left, {tokens}\n"
-            f"  br i1 %is{tokens}, label %do{tokens}, label %{otherwise}"
-        )
-        run.append(
-            f"do{tokens}:\n  call void @tile_{bits}_{tokens}(ptr %w, ptr %a, ptr %s, i64 %groups, "
-            "ptr %rs, ptr %bs, ptr %z, i64 %outputs, i64 %add)\n"
-            f"  %after{tokens} = add i64 %t, {tokens}\n  br label %token"
-        )
+    arguments = "ptr %w, ptr %a, ptr %s, i64 %groups, ptr %rs, ptr %bs, ptr %z, i64 %outputs, i64 %add"
+    calls = {tokens: f"call void @tile_{bits}_{tokens}({arguments})" for tokens in tiles}
     return f"""
 define void @multiply_{bits}(ptr %job, i64 %first, i64 %last) {{
 entry:
@@ -293,8 +283,7 @@ token:
   %z.at = add i64 %z.row, %column
   %z = getelementptr float, ptr %results.q, i64 %z.at
   br label %try{tiles[0]}
-{chr(10).join(choose)}
-{chr(10).join(run)}
+{largest_tile(tiles, calls, "block.end")}
 block.end:
   %b.next = add i64 %b, 1
   %b.more = icmp ult i64 %b.next, %last

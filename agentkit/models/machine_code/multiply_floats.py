@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from agentkit.models.machine_code.layout import FLOAT_FIELDS, PANEL, ROWS, STEPS, Instructions
-from agentkit.models.machine_code.writing import fields, spread
+from agentkit.models.machine_code.writing import fields, largest_tile, spread
 
 _MOST: Final[dict[Instructions, int]] = {"avx512bf16": 12, "avx512vnni": 12, "avxvnni": 5, "avx2": 5}
 """Tokens that are computed together: their sums fill the registers, and hide how long an addition takes."""
@@ -108,17 +108,8 @@ def _multiply(tiles: Sequence[int]) -> str:
     """`multiply_floats(job, first, last)`."""
     pointers = ("inputs", "weights", "bias", "results", "onto")
     phis = ", ".join(["[%t.first, %piece]", *(f"[%after{t}, %do{t}]" for t in tiles)])
-    choose, run = [], []
-    for index, tokens in enumerate(tiles):
-        otherwise = f"try{tiles[index + 1]}" if index + 1 < len(tiles) else "piece.end"
-        choose.append(
-            f"try{tokens}:\n  %is{tokens} = icmp uge i64 %left, {tokens}\n"
-            f"  br i1 %is{tokens}, label %do{tokens}, label %{otherwise}"
-        )
-        run.append(
-            f"do{tokens}:\n  call void @floats_{tokens}(ptr %w, ptr %x, i64 %width, ptr %bs, ptr %z, i64 %outputs, "
-            f"ptr %o, i1 %add)\n  %after{tokens} = add i64 %t, {tokens}\n  br label %token"
-        )
+    arguments = "ptr %w, ptr %x, i64 %width, ptr %bs, ptr %z, i64 %outputs, ptr %o, i1 %add"
+    calls = {tokens: f"call void @floats_{tokens}({arguments})" for tokens in tiles}
     return f"""
 define void @multiply_floats(ptr %job, i64 %first, i64 %last) {{
 entry:
@@ -150,8 +141,7 @@ token:
   %z = getelementptr float, ptr %results.q, i64 %z.at
   %o = getelementptr float, ptr %onto.q, i64 %z.at
   br label %try{tiles[0]}
-{chr(10).join(choose)}
-{chr(10).join(run)}
+{largest_tile(tiles, calls, "piece.end")}
 piece.end:
   %p.next = add i64 %p, 1
   %p.more = icmp ult i64 %p.next, %last

@@ -6,7 +6,7 @@ Language reference: https://llvm.org/docs/LangRef.html.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 
@@ -40,6 +40,27 @@ def spread(name: str, kind: str, value: str) -> str:
 def indices(numbers: Sequence[int]) -> str:
     """A constant vector of whole numbers."""
     return "<" + ", ".join(f"i32 {each}" for each in numbers) + ">"
+
+
+def largest_tile(tiles: Sequence[int], calls: Mapping[int, str], end: str) -> str:
+    """`tryN` and `doN`: the largest tile that %left tokens fill is computed; %token goes on behind it.
+
+    Args:
+        tiles: Numbers of tokens, largest first.
+        calls: What computes so many.
+        end: Where to go when no token is left.
+    """
+    choose, run = [], []
+    for tokens, smaller in zip(tiles, [*tiles[1:], None], strict=True):
+        otherwise = end if smaller is None else f"try{smaller}"
+        choose.append(
+            f"try{tokens}:\n  %is{tokens} = icmp uge i64 %left, {tokens}\n"
+            f"  br i1 %is{tokens}, label %do{tokens}, label %{otherwise}"
+        )
+        run.append(
+            f"do{tokens}:\n  {calls[tokens]}\n  %after{tokens} = add i64 %t, {tokens}\n  br label %token"
+        )
+    return "\n".join([*choose, *run])
 
 
 DECLARATIONS: Final = """
