@@ -260,7 +260,7 @@ _SCRATCH: Final = _WHOLE + 2 * 4 * TOGETHER
 
 def float_attention_fits(tokens: int, size: int) -> bool:
     """Whether `attention_of_floats` can work on so many tokens and heads of such a size."""
-    return tokens <= MOST_KEYS and size % 16 == 0
+    return 1 <= tokens <= MOST_KEYS and size > 0 and size % 16 == 0
 
 
 def takes_floats(shape: Sequence[int]) -> bool:
@@ -270,7 +270,7 @@ def takes_floats(shape: Sequence[int]) -> bool:
 
 def float_blocks(weight: torch.Tensor) -> torch.Tensor:
     """Weights [outputs, width] as they are read: float32 [outputs / 16, width, 16]."""
-    return weight.float().view(-1, ROWS, weight.shape[1]).transpose(1, 2).contiguous()
+    return weight.float().reshape(-1, ROWS, weight.shape[1]).transpose(1, 2).contiguous()
 
 
 def float_matrix(blocks: torch.Tensor) -> torch.Tensor:

@@ -73,7 +73,12 @@ def test_laid_out_weights_are_turned_back_bit_for_bit() -> None:
 
 def test_what_does_not_fit_is_refused_before_memory_is_read(kernels: Kernels) -> None:
     assert [takes_floats(shape) for shape in ((40, 64), (48, 66), (48, 64))] == [False, False, True]
-    assert [float_attention_fits(*each) for each in ((65, 32), (8, 40), (64, 32))] == [False, False, True]
+    assert [float_attention_fits(*each) for each in ((65, 32), (8, 40), (0, 32), (64, 32))] == [
+        False,
+        False,
+        False,
+        True,
+    ]
     blocks, bias = float_blocks(torch.randn(16, 8)), torch.randn(16)
     for inputs in (torch.randn(2, 12), torch.randn(2, 8).bfloat16(), torch.randn(8, 2).T):
         with pytest.raises(RuntimeError, match=r"where \(2, 8\) of float32 is needed"):
@@ -82,3 +87,5 @@ def test_what_does_not_fit_is_refused_before_memory_is_read(kernels: Kernels) ->
         kernels.attention_of_floats(torch.randn(65, 96), 1, 1)
     with pytest.raises(RuntimeError, match="is needed"):
         kernels.attention_of_floats(torch.randn(7, 96), 2, 1)
+    with pytest.raises(RuntimeError, match="attention over 0 tokens"):
+        kernels.attention_of_floats(torch.randn(0, 96), 1, 1)
