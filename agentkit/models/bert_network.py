@@ -6,7 +6,7 @@
 The same numbers as transformers' `BertModel` to float32 rounding, with one matrix for queries, keys and values and no
 mask where nothing is padded. The layers are modules of their own: tuning trains the upper ones
 (`agentkit.intents.tuning`), and a tuned encoder goes on from the states of a lower one (`tuned_encoder`). A layer that
-only computes has its weights laid out for that (`PackedLayer`).
+only computes has its weights laid out for that (`packed_layer`).
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class BytePairs:
         self._whole = whole
         self._byte_ids = byte_ids
         self._size = size
-        # Sorted arrays: a dictionary of 150,000 pairs finds one in a tenth of the time, and takes 20 MB.
+        # Sorted arrays: with a dictionary encoding is no quicker, and 150,000 pairs take 18 MB more.
         left, right, made = merges.T
         pairs = left.astype(numpy.int64) * size + right
         order = numpy.argsort(pairs)

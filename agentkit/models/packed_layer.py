@@ -1,8 +1,8 @@
 """Layers of BERT that only compute: their weights lie as the products read them.
 
 The products are our own machine code: with a message of ten tokens they take two thirds of the time of oneDNN's, and
-with thousands the same. In bulk, where a little precision
-matters less than half of the time, oneDNN multiplies in bfloat16 (`bulk.quick_products`).
+with thousands the same. In bulk, where a little precision matters less than half of the time, oneDNN multiplies in
+bfloat16 (`bulk.quick_products`).
 """
 
 from __future__ import annotations
@@ -63,9 +63,8 @@ class PackedLayer(BertLayer):
             mixed = self._kernels.attention_of_floats(fused, n, self._heads)
         else:
             query, key, value = fused.view(n, t, 3, self._heads, -1).permute(2, 0, 3, 1, 4).unbind()
-            mixed = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask
-            )  # [n, heads, t, d/heads]
+            # [n, heads, t, d / heads]
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
             mixed = mixed.transpose(1, 2).reshape(n * t, d)
         rows = multiply(mixed, *self._floats["output"], onto=rows)
         rows = torch.layer_norm(rows, *self._norms["attention_norm"], self._epsilon)

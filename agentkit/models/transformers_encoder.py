@@ -2,8 +2,8 @@
 
 Tokenise, run the model, take the mean of the token vectors (or the first one, where the folder says so), scale to
 length 1. BERT itself runs in `bert_network`, other families in transformers. The weights are kept in float32: in
-bfloat16 a message takes a third less time, but a vector moves by .003, and by .002 with the other texts of its batch
-(float32: 2e-7), so that what is stored for a text would depend on its neighbours.
+bfloat16 a vector moves by .003, and by .002 with the other texts of its batch (float32: 2e-7), so that what is stored
+for a text would depend on its neighbours.
 """
 
 from __future__ import annotations
